@@ -1,0 +1,384 @@
+// Package lru is a cache of fixed capacity that evicts exactly the least recently used entry.
+//
+//	cache, err := lru.New(lru.Config[string, []byte]{Capacity: 10_000})
+//	if err != nil {
+//		return err // errors.Is(err, lru.ErrConfig), and the text names the field
+//	}
+//	cache.Set("a", page)
+//	page, ok := cache.Get("a")
+//
+// # Choosing
+//
+// Use lru if you need a bound that is never exceeded, a victim that you can predict, and to be told of every value that
+// leaves. If entries must also expire or be loaded once for many callers, use ttlcache. If a higher hit ratio is worth
+// more than a predictable victim, use a cache with an adaptive policy (W-TinyLFU, S3-FIFO): on skewed and scanning
+// loads they keep more of what will be asked for again than any LRU can. If nothing need ever leave, a map is enough.
+//
+// # Algorithm
+//
+// A hash table finds the entry, a doubly linked list orders all entries by recency, and both are made of the same nodes:
+//
+//	   most recent                                  least recent
+//	    +-----+      +-----+      +-----+            +-----+
+//	<-->|  k  |<---->|  c  |<---->|  q  |<-- ... --->|  a  |<-->   Get(q): unlink q, relink it at the left
+//	    +-----+      +-----+      +-----+            +-----+       Set(new) when full: a leaves, its node is reused
+//
+// Get, Set and Delete are O(1). The nodes stand in one array and name each other by 32-bit index, so that nothing is
+// allocated to insert, and the garbage collector sees two blocks of memory rather than an object to each entry. The
+// array doubles as entries arrive (nothing is reserved for Capacity) and shrinks when fewer than one node in eight is
+// in use. For a key and a value of 8 bytes an entry costs 40 to 48 bytes when the cache is full.
+//
+// Keys are hashed with a seed that differs in each cache ([maphash.Comparable]), before the lock is taken, and only
+// once. Keys that are equal by == are one key. A key that is not equal to itself (a NaN, or a struct or interface that
+// holds one) is stored, is never found, counts toward Len, and leaves like any entry; an interface key whose dynamic
+// type cannot be compared panics as it does in a map, before anything has changed.
+//
+// # Concurrency
+//
+// All methods may be called from any number of goroutines. Every call is linearizable: a concurrent history can be
+// explained by the same calls, one after the other, on a cache with one list, evictions included. Len never exceeds Cap
+// and Weight never exceeds MaxWeight, at any instant.
+//
+// One mutex guards the cache; it is held for tens of nanoseconds, and never while code of the caller runs (OnEvict,
+// Weigh, the body of an iteration), which may therefore use the same cache. With Config.Shards there are that many
+// locks, and still one order over all entries; see that field for what it costs. There is no goroutine, no timer and no
+// clock, and nothing to close.
+//
+// # Limits
+//
+// At most [MaxCapacity] entries. Weights and shards do not go together. There is no update under the lock (compare and
+// swap, compute): user code never runs there. An iteration copies the entries first.
+package lru
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+
+	"github.com/mainstay-go/mainstay/internal/lrulist"
+)
+
+const (
+	// MaxCapacity is the largest Config.Capacity: entries are linked by 32-bit indices.
+	MaxCapacity = 1 << 30
+
+	// maxShards bounds the scan for the oldest entry, which reads one word from each shard.
+	maxShards = 256
+)
+
+// ErrConfig is returned, wrapped in a text that names the field, by New and Resize when a setting is out of range.
+var ErrConfig = errors.New("lru: invalid config")
+
+// Config configures New. Only Capacity is required.
+type Config[K comparable, V any] struct {
+	// Capacity is the most entries that are held, from 1 to MaxCapacity. Nothing is allocated ahead of use.
+	Capacity int
+
+	// MaxWeight bounds the sum of the weights of all entries: at least 1 with Weigh, 0 without.
+	MaxWeight int64
+
+	// Weigh returns the weight of an entry, in any unit; nil means that entries have none. It is called once in every
+	// Set and GetOrSet, before any lock is taken, and the result is kept with the entry. A value whose weight is
+	// negative or above MaxWeight is rejected. A panic in Weigh reaches the caller and nothing has changed.
+	Weigh func(K, V) int64
+
+	// OnEvict is called once for each value that leaves or is rejected; nil means that nobody is told. It runs on the
+	// goroutine of the call that caused the departure, after the change is visible and all locks are released, and
+	// before that call returns. It may use the cache. If it panics or calls runtime.Goexit, the remaining departures of
+	// that call are still reported first. Between concurrent calls no order is promised.
+	OnEvict func(K, V, Reason)
+
+	// Shards is the number of locks: 0 or 1 for one, else a power of two up to 256. The order over all entries stays
+	// strict whatever the number, unlike that of a cache which is cut into independent parts. It suits loads on many
+	// cores that mostly find what they ask for: a hit and an update take the lock of one shard; an insertion and a
+	// removal take two and a lock of their own, and an eviction looks at every shard, which is several times the cost
+	// of the same call with one lock. Shards cannot be combined with Weigh.
+	Shards int
+}
+
+// Cache is a strict least-recently-used cache, safe for concurrent use. Create it with New; it must not be copied.
+// Methods of a nil or zero Cache panic.
+type Cache[K comparable, V any] struct {
+	made    bool // by New
+	seed    maphash.Seed
+	weigh   func(K, V) int64
+	onEvict func(K, V, Reason)
+	many    *sharded[K, V] // nil with one lock
+
+	mu    sync.Mutex
+	store store[K, V] // guarded by mu; not used when many is set
+}
+
+// New returns an empty cache. An error matches ErrConfig and names the field. New allocates less than 1 KiB, and about
+// 1 KiB for each of Shards.
+func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	c := &Cache[K, V]{made: true, seed: maphash.MakeSeed(), weigh: cfg.Weigh, onEvict: cfg.OnEvict}
+	if cfg.Shards > 1 {
+		c.many = newSharded[K, V](cfg.Shards, cfg.Capacity)
+		return c, nil
+	}
+	c.store = store[K, V]{
+		table:     lrulist.New[K, V](cfg.Capacity, cfg.Weigh != nil),
+		capacity:  cfg.Capacity,
+		maxWeight: cfg.MaxWeight,
+	}
+	return c, nil
+}
+
+func (cfg *Config[K, V]) validate() error {
+	if err := checkCapacity(cfg.Capacity); err != nil {
+		return err
+	}
+	switch {
+	case cfg.MaxWeight < 0:
+		return configError("MaxWeight", "must not be negative", cfg.MaxWeight)
+	case cfg.Weigh != nil && cfg.MaxWeight == 0:
+		return configError("MaxWeight", "must be at least 1 with Weigh", cfg.MaxWeight)
+	case cfg.Weigh == nil && cfg.MaxWeight != 0:
+		return configError("Weigh", "must be set with MaxWeight", "nil")
+	case cfg.Shards < 0 || cfg.Shards > maxShards || cfg.Shards&(cfg.Shards-1) != 0:
+		return configError("Shards", fmt.Sprintf("must be 0 or a power of two up to %d", maxShards), cfg.Shards)
+	case cfg.Shards > 1 && cfg.Weigh != nil:
+		return configError("Shards", "must be 0 or 1 with Weigh", cfg.Shards)
+	}
+	return nil
+}
+
+func checkCapacity(capacity int) error {
+	switch {
+	case capacity < 1:
+		return configError("Capacity", "must be at least 1", capacity)
+	case capacity > MaxCapacity:
+		return configError("Capacity", fmt.Sprintf("must be at most %d", MaxCapacity), capacity)
+	}
+	return nil
+}
+
+func configError(field, rule string, got any) error {
+	return fmt.Errorf("%w: %s %s, got %v", ErrConfig, field, rule, got)
+}
+
+// Get returns the value under key and makes it the most recent. O(1), no allocation.
+func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
+	hash := c.hash(key)
+	if c.many != nil {
+		return c.many.get(hash, key)
+	}
+	c.mu.Lock()
+	value, ok = c.store.get(uint32(hash), key)
+	c.mu.Unlock()
+	return value, ok
+}
+
+// Peek is Get without the promotion and without a trace in Stats.
+func (c *Cache[K, V]) Peek(key K) (value V, ok bool) {
+	hash := c.hash(key)
+	if c.many != nil {
+		return c.many.peek(hash, key)
+	}
+	c.mu.Lock()
+	value, ok = c.store.peek(uint32(hash), key)
+	c.mu.Unlock()
+	return value, ok
+}
+
+// Contains tells whether Peek would find key.
+func (c *Cache[K, V]) Contains(key K) bool {
+	_, ok := c.Peek(key)
+	return ok
+}
+
+// Set stores value under key and makes it the most recent. In a full cache a new key evicts the least recent entry; a
+// key that is present never does, unless the new value is heavier: then entries leave from the least recent end until
+// the weights fit. Set returns false, and the key is absent afterwards, if the weight of the value was refused. O(1)
+// amortised, and O(evicted) with weights; no allocation but for the growth of the table.
+func (c *Cache[K, V]) Set(key K, value V) bool {
+	e := entry[K, V]{hash: c.hash(key), key: key, value: value, weight: c.weightOf(key, value)}
+	if c.onEvict == nil {
+		return c.set(&e, nil)
+	}
+	var gone departures[K, V]
+	stored := c.set(&e, &gone)
+	gone.report(c.onEvict)
+	return stored
+}
+
+func (c *Cache[K, V]) set(e *entry[K, V], gone *departures[K, V]) (stored bool) {
+	if c.many != nil {
+		c.many.set(e, gone)
+		return true
+	}
+	c.mu.Lock()
+	stored = c.store.set(e, gone)
+	c.mu.Unlock()
+	return stored
+}
+
+// GetOrSet returns the value under key, made the most recent, and true; or, if there is none, stores value as Set does
+// and returns it and false. No other call can come between the look and the store. A value that is refused for its
+// weight is returned but not stored. Costs as Set.
+func (c *Cache[K, V]) GetOrSet(key K, value V) (actual V, loaded bool) {
+	e := entry[K, V]{hash: c.hash(key), key: key, value: value, weight: c.weightOf(key, value)}
+	if c.onEvict == nil {
+		return c.getOrSet(&e, nil)
+	}
+	var gone departures[K, V]
+	actual, loaded = c.getOrSet(&e, &gone)
+	gone.report(c.onEvict)
+	return actual, loaded
+}
+
+func (c *Cache[K, V]) getOrSet(e *entry[K, V], gone *departures[K, V]) (actual V, loaded bool) {
+	if c.many != nil {
+		return c.many.getOrSet(e, gone)
+	}
+	c.mu.Lock()
+	actual, loaded = c.store.getOrSet(e, gone)
+	c.mu.Unlock()
+	return actual, loaded
+}
+
+// Delete removes key and returns the value that was under it, or the zero value and false. O(1) amortised.
+func (c *Cache[K, V]) Delete(key K) (value V, ok bool) {
+	hash := c.hash(key)
+	if c.many != nil {
+		value, ok = c.many.delete(hash, key)
+	} else {
+		c.mu.Lock()
+		value, ok = c.store.delete(uint32(hash), key)
+		c.mu.Unlock()
+	}
+	if ok && c.onEvict != nil {
+		c.onEvict(key, value, Deleted)
+	}
+	return value, ok
+}
+
+// Oldest returns the least recent entry, which is the next victim, without promoting it. It returns false if the cache
+// is empty.
+func (c *Cache[K, V]) Oldest() (key K, value V, ok bool) {
+	c.check()
+	if c.many != nil {
+		return c.many.oldest(false)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.store.oldest()
+}
+
+// DeleteOldest removes the least recent entry and returns it, or false if the cache is empty. O(1) amortised.
+func (c *Cache[K, V]) DeleteOldest() (key K, value V, ok bool) {
+	c.check()
+	if c.many != nil {
+		key, value, ok = c.many.oldest(true)
+	} else {
+		c.mu.Lock()
+		key, value, ok = c.store.deleteOldest()
+		c.mu.Unlock()
+	}
+	if ok && c.onEvict != nil {
+		c.onEvict(key, value, Deleted)
+	}
+	return key, value, ok
+}
+
+// Resize changes Cap. Entries above the new capacity are evicted, the least recent first, and counted in evicted. A
+// capacity that New would refuse gives an error that matches ErrConfig and changes nothing. O(evicted).
+func (c *Cache[K, V]) Resize(capacity int) (evicted int, err error) {
+	c.check()
+	if err := checkCapacity(capacity); err != nil {
+		return 0, err
+	}
+	if c.onEvict == nil {
+		return c.resize(capacity, nil), nil
+	}
+	var gone departures[K, V]
+	evicted = c.resize(capacity, &gone)
+	gone.report(c.onEvict)
+	return evicted, nil
+}
+
+func (c *Cache[K, V]) resize(capacity int, gone *departures[K, V]) (evicted int) {
+	if c.many != nil {
+		return c.many.resize(capacity, gone)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.store.resize(capacity, gone)
+}
+
+// Clear removes all entries and gives their memory back. Cap stays; Stats goes on, with the entries counted as Deletes.
+// O(n) with OnEvict, which is told of the least recent first, else O(1).
+func (c *Cache[K, V]) Clear() {
+	c.check()
+	if c.onEvict == nil {
+		c.clear(nil)
+		return
+	}
+	var gone departures[K, V]
+	c.clear(&gone)
+	gone.report(c.onEvict)
+}
+
+func (c *Cache[K, V]) clear(gone *departures[K, V]) {
+	if c.many != nil {
+		c.many.clear(gone)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store.clear(gone)
+}
+
+// Len returns the number of entries, at most Cap.
+func (c *Cache[K, V]) Len() int {
+	c.check()
+	if c.many != nil {
+		return c.many.len()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.store.table.Len()
+}
+
+// Cap returns the capacity: Config.Capacity, or that of the last Resize.
+func (c *Cache[K, V]) Cap() int {
+	c.check()
+	if c.many != nil {
+		return c.many.cap()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.store.capacity
+}
+
+// Weight returns the sum of the weights of all entries, at most Config.MaxWeight; 0 without Weigh.
+func (c *Cache[K, V]) Weight() int64 {
+	c.check()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.store.weight
+}
+
+// hash hashes key with the seed of this cache. It panics, as a map does, if key cannot be hashed.
+func (c *Cache[K, V]) hash(key K) uint64 {
+	c.check()
+	return maphash.Comparable(c.seed, key)
+}
+
+func (c *Cache[K, V]) weightOf(key K, value V) int64 {
+	if c.weigh == nil {
+		return 0
+	}
+	return c.weigh(key, value)
+}
+
+func (c *Cache[K, V]) check() {
+	if c == nil || !c.made {
+		panic("lru: use of a nil or zero Cache; create it with New")
+	}
+}
