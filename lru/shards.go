@@ -136,25 +136,28 @@ func (m *sharded[K, V]) tryUpdate(s *shard[K, V], e *entry[K, V], gone *departur
 
 func (m *sharded[K, V]) getOrSet(e *entry[K, V], gone *departures[K, V]) (actual V, loaded bool) {
 	s := m.of(e.hash)
-	if actual, loaded = m.tryHit(s, e); loaded {
+	if actual, loaded = m.tryHit(s, e, false); loaded {
 		return actual, true
 	}
 	chaos.Point("lru: absent, membership not yet held")
 	m.membership.Lock()
 	defer m.membership.Unlock()
-	if actual, loaded = m.tryHit(s, e); loaded {
+	if actual, loaded = m.tryHit(s, e, true); loaded {
 		return actual, true
 	}
-	s.list.stats.Misses++
 	m.insert(s, e, gone)
 	return e.value, false
 }
 
-func (m *sharded[K, V]) tryHit(s *shard[K, V], e *entry[K, V]) (value V, ok bool) {
+// tryHit is get, but for the miss, which counts only if it is final.
+func (m *sharded[K, V]) tryHit(s *shard[K, V], e *entry[K, V], final bool) (value V, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.list.table.Find(uint32(e.hash), e.key)
 	if i == 0 {
+		if final {
+			s.list.stats.Misses++
+		}
 		return value, false
 	}
 	value = s.list.hit(i)
