@@ -52,7 +52,7 @@ type fatal struct {
 	text string
 }
 
-func (f *fatal) Helper()                       {}
+func (f *fatal) Helper()                        {}
 func (f *fatal) Fatalf(format string, _ ...any) { f.text = format }
 
 func TestRunFailsOnError(t *testing.T) {
