@@ -118,10 +118,13 @@ type Reservation struct {
 	place place
 }
 
-// noCopy makes go vet report copies.
+// noCopy makes go vet report copies: it looks like a lock.
 type noCopy struct{}
 
-func (*noCopy) Lock()   {}
+// Lock does nothing.
+func (*noCopy) Lock() {}
+
+// Unlock does nothing.
 func (*noCopy) Unlock() {}
 
 // atOnce is before every reading of the clock.
@@ -177,6 +180,7 @@ func (r *Reservation) Cancel() {
 	case charged:
 		b.give(p.need)
 		p.status = gone
+	case gone:
 	}
 }
 
