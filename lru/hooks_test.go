@@ -1,0 +1,210 @@
+package lru
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// recorder is a hook that keeps what it is told.
+type recorder struct{ events []event }
+
+func (r *recorder) hook(key, value int, reason Reason) {
+	r.events = append(r.events, event{key, value, reason})
+}
+
+func (r *recorder) take() []event {
+	events := r.events
+	r.events = nil
+	return events
+}
+
+func TestReasonString(t *testing.T) {
+	for reason, want := range map[Reason]string{
+		Evicted: "evicted", Replaced: "replaced", Deleted: "deleted", Rejected: "rejected", 0: "unknown", 99: "unknown",
+	} {
+		assert.Equal(t, want, reason.String())
+	}
+}
+
+func TestHookReasons(t *testing.T) {
+	eachForm(t, func(t *testing.T, shards int) {
+		var r recorder
+		c := mustNew(t, Config[int, int]{Capacity: 2, Shards: shards, OnEvict: r.hook})
+		c.Set(1, 10)
+		c.Set(2, 20)
+		assert.Empty(t, r.take(), "nothing has left")
+		c.Set(3, 30)
+		assert.Equal(t, []event{{1, 10, Evicted}}, r.take())
+		c.Set(3, 30)
+		assert.Equal(t, []event{{3, 30, Replaced}}, r.take(), "an equal value too")
+		c.GetOrSet(3, 99)
+		assert.Empty(t, r.take(), "a hit takes no value")
+		c.GetOrSet(4, 40)
+		assert.Equal(t, []event{{2, 20, Evicted}}, r.take())
+		c.Delete(3)
+		assert.Equal(t, []event{{3, 30, Deleted}}, r.take())
+		c.Delete(3)
+		assert.Empty(t, r.take())
+		c.DeleteOldest()
+		assert.Equal(t, []event{{4, 40, Deleted}}, r.take())
+		c.DeleteOldest()
+		assert.Empty(t, r.take())
+	})
+}
+
+func TestHookOrderOfClearAndResize(t *testing.T) {
+	eachForm(t, func(t *testing.T, shards int) {
+		var r recorder
+		c := mustNew(t, Config[int, int]{Capacity: 20, Shards: shards, OnEvict: r.hook})
+		for k := range 20 {
+			c.Set(k, k)
+		}
+		c.Get(0)
+		evicted, err := c.Resize(10)
+		require.NoError(t, err)
+		want := []event{}
+		for k := 1; k <= 10; k++ {
+			want = append(want, event{k, k, Evicted})
+		}
+		assert.Equal(t, 10, evicted)
+		assert.Equal(t, want, r.take())
+		c.Clear()
+		want = want[:0]
+		for k := 11; k <= 19; k++ {
+			want = append(want, event{k, k, Deleted})
+		}
+		assert.Equal(t, append(want, event{0, 0, Deleted}), r.take())
+	})
+}
+
+// golang-lru's expirable deadlocks when its callback calls back (hashicorp/golang-lru#230). Here every method may.
+func TestHookMayUseTheCache(t *testing.T) {
+	eachForm(t, func(t *testing.T, shards int) {
+		var c *Cache[int, int]
+		calls := 0
+		cfg := Config[int, int]{Capacity: 3, Shards: shards}
+		cfg.OnEvict = func(key, value int, reason Reason) {
+			if calls++; calls > 20 {
+				return
+			}
+			assert.False(t, reason == Evicted && c.Contains(key), "the change is visible before it is reported")
+			c.Get(1)
+			c.Peek(1)
+			c.GetOrSet(100+calls, calls)
+			c.Set(key, value)
+			c.Delete(2)
+			c.Oldest()
+			c.DeleteOldest()
+			c.Len()
+			c.Cap()
+			c.Weight()
+			c.Stats()
+			for range c.All() {
+				c.Set(200+calls, calls)
+			}
+			_, err := c.Resize(3)
+			assert.NoError(t, err)
+			c.Clear()
+		}
+		c = mustNew(t, cfg)
+		for k := range 10 {
+			c.Set(k, k)
+		}
+		assert.Greater(t, calls, 20)
+		validate(t, c)
+	})
+}
+
+// A hook that fails leaves the state complete and unlocked, and the other departures of the call are still reported.
+func TestHookPanics(t *testing.T) {
+	eachForm(t, func(t *testing.T, shards int) {
+		var r recorder
+		fail := map[int]bool{}
+		c := mustNew(t, Config[int, int]{Capacity: 6, Shards: shards, OnEvict: func(k, v int, reason Reason) {
+			r.hook(k, v, reason)
+			if fail[k] {
+				panic(k)
+			}
+		}})
+		for k := range 6 {
+			c.Set(k, k)
+		}
+		fail[0], fail[2] = true, true
+		assert.PanicsWithValue(t, 2, func() { c.Clear() }, "the last panic reaches the caller")
+		require.Len(t, r.take(), 6)
+		assert.Empty(t, keys(t, c))
+
+		fail = map[int]bool{1: true}
+		c.Set(1, 1)
+		assert.PanicsWithValue(t, 1, func() { c.Set(1, 2) })
+		value, ok := c.Get(1)
+		assert.True(t, ok, "the update was complete")
+		assert.Equal(t, 2, value)
+		assert.PanicsWithValue(t, 1, func() { c.Delete(1) })
+		assert.False(t, c.Contains(1))
+		c.Set(1, 3)
+		assert.PanicsWithValue(t, 1, func() { c.DeleteOldest() })
+		assert.Empty(t, keys(t, c))
+	})
+}
+
+func TestHookGoexit(t *testing.T) {
+	eachForm(t, func(t *testing.T, shards int) {
+		var r recorder
+		c := mustNew(t, Config[int, int]{Capacity: 8, Shards: shards, OnEvict: func(k, v int, reason Reason) {
+			r.hook(k, v, reason)
+			if k == 1 {
+				runtime.Goexit()
+			}
+		}})
+		for k := range 8 {
+			c.Set(k, k)
+		}
+		var wg sync.WaitGroup
+		returned := false
+		wg.Go(func() {
+			c.Clear()
+			returned = true
+		})
+		wg.Wait()
+		assert.False(t, returned, "the Goexit goes on in the caller")
+		assert.Len(t, r.take(), 8)
+		assert.Empty(t, keys(t, c))
+	})
+}
+
+func TestManyPanickingHooks(t *testing.T) {
+	const n = 10_000
+	told := 0
+	c := mustNew(t, Config[int, int]{Capacity: n, OnEvict: func(int, int, Reason) {
+		told++
+		panic(errors.New("hook"))
+	}})
+	for k := range n {
+		c.Set(k, k)
+	}
+	assert.Panics(t, c.Clear)
+	assert.Equal(t, n, told)
+}
+
+// Departures beyond those kept on the stack are reported in the same order.
+func TestDeparturesSpill(t *testing.T) {
+	for n := range 3 * few {
+		var d departures[int, int]
+		want := []event{}
+		for i := range n {
+			d.add(i, -i, Evicted)
+			want = append(want, event{i, -i, Evicted})
+		}
+		got := []event{}
+		d.report(func(k, v int, r Reason) { got = append(got, event{k, v, r}) })
+		assert.Equal(t, want, got)
+	}
+	var nobody *departures[int, int]
+	assert.NotPanics(t, func() { nobody.add(1, 1, Evicted) })
+}
