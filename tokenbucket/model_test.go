@@ -42,11 +42,13 @@ type waitCall struct {
 	end    time.Duration
 }
 
-func (k *ticket) served() bool {
+// served tells whether the Bucket had charged k at the instant to, which may be past. When a reservation was charged cannot
+// be seen; what can is that it was.
+func (k *ticket) served(to, due time.Duration) bool {
 	if k.blocked != nil {
-		return k.blocked.done && k.blocked.err == nil
+		return k.blocked.done && k.blocked.err == nil && k.blocked.end <= to
 	}
-	return k.res.place.status == charged
+	return k.res.place.status == charged && due <= to+1
 }
 
 func rat(n int64) *big.Rat { return new(big.Rat).SetInt64(n) }
@@ -94,7 +96,7 @@ func (m *model) advance(t *rapid.T, to time.Duration) {
 	for len(m.queue) > 0 {
 		head := m.queue[0]
 		due := m.at + m.until(rat(head.need))
-		switch served := head.served(); {
+		switch served := head.served(to, due); {
 		case due <= to-m.tolerance() && !served:
 			t.Fatalf("%d tokens due at %v are not served at %v", head.need, due, to)
 		case due > to+m.tolerance() && served:
@@ -148,11 +150,11 @@ func (m *model) near(got, want time.Duration) bool {
 // machine drives a Bucket and the model with the same operations.
 type machine struct {
 	model
-	b       *Bucket
-	start   time.Time
-	waits   []*ticket      // every WaitN that was ever queued and not yet judged
-	held    []*Reservation // reservations that have not been cancelled
-	jumped  bool
+	b      *Bucket
+	start  time.Time
+	waits  []*ticket      // every WaitN that was ever queued and not yet judged
+	held   []*Reservation // reservations that have not been cancelled
+	jumped bool
 }
 
 func drawRate(t *rapid.T) Rate {
@@ -426,7 +428,7 @@ func (m *machine) round(t *rapid.T, slack *big.Rat) {
 	l := m.b.limit.Load()
 	used, now := m.b.used, l.axis.At(m.b.now)
 	for _, k := range m.queue { // those whom the new limit has served at once
-		if k.served() {
+		if k.served(m.at, m.at) {
 			used -= min(k.n, m.burst) * l.axis.Token
 		}
 	}
