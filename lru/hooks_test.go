@@ -108,7 +108,7 @@ func TestHookMayUseTheCache(t *testing.T) {
 				c.Set(200+calls, calls)
 			}
 			_, err := c.Resize(3)
-			assert.NoError(t, err)
+			require.NoError(t, err)
 			c.Clear()
 		}
 		c = mustNew(t, cfg)

@@ -165,8 +165,11 @@ func (op linOp) apply(c *Cache[int, int]) string {
 }
 
 // linOps are drawn by name; the common ones stand there often.
-var linOps = strings.Fields(`get get get get get set set set set getorset getorset getorset peek delete
-	oldest deleteoldest len keys resize clear`)
+var linOps = slices.Concat(
+	slices.Repeat([]string{"get", "set"}, 5),
+	slices.Repeat([]string{"getorset", "delete"}, 2),
+	[]string{"peek", "oldest", "deleteoldest", "len", "keys", "resize", "clear"},
+)
 
 func record(t *testing.T, c *Cache[int, int], clients, rounds int, round uint64) []porcupine.Operation {
 	t.Helper()

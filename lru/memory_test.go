@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector allocates on its own account, so what is said of memory is said without it.
+
 package lru
 
 import (

@@ -43,10 +43,10 @@ func (m *model) take(i int) modelEntry {
 func (m *model) leave(i int, reason Reason) modelEntry {
 	e := m.take(i)
 	m.log = append(m.log, event{e.key, e.value, reason})
-	switch reason {
-	case Evicted:
+	if reason == Evicted {
 		m.stats.Evictions++
-	case Deleted:
+	}
+	if reason == Deleted {
 		m.stats.Deletes++
 	}
 	return e

@@ -74,7 +74,7 @@ func TestEmptyTable(t *testing.T) {
 	table.Shrink()
 	table.Clear()
 	assert.Zero(t, table.Len())
-	assert.NoError(t, table.Validate())
+	require.NoError(t, table.Validate())
 }
 
 func TestMoveToFront(t *testing.T) {
@@ -86,7 +86,7 @@ func TestMoveToFront(t *testing.T) {
 	}{{c, []int{3, 2, 1}}, {a, []int{1, 3, 2}}, {c, []int{3, 1, 2}}, {b, []int{2, 3, 1}}} {
 		table.MoveToFront(step.move)
 		assert.Equal(t, step.want, keysOf(t, &table))
-		assert.NoError(t, table.Validate())
+		require.NoError(t, table.Validate())
 	}
 }
 
@@ -101,7 +101,7 @@ func TestReplaceReusesTheNode(t *testing.T) {
 	assert.Equal(t, old, table.Find(3, 3))
 	assert.Equal(t, "three", table.At(old).Value)
 	assert.Zero(t, table.Tag(old), "the tag belonged to the entry that left")
-	assert.NoError(t, table.Validate())
+	require.NoError(t, table.Validate())
 }
 
 func TestTagsFollowTheirEntries(t *testing.T) {
@@ -144,7 +144,7 @@ func TestIndices(t *testing.T) {
 	for n, k := range want {
 		assert.Equal(t, uint32(n+1), table.Find(uint32(k), k))
 	}
-	assert.NoError(t, table.Validate())
+	require.NoError(t, table.Validate())
 }
 
 func TestGrowthStopsAtTheLimit(t *testing.T) {
@@ -161,7 +161,7 @@ func TestGrowthStopsAtTheLimit(t *testing.T) {
 			table.Insert(uint32(k), k, k)
 		}
 		assert.Equal(t, 4*limit+1, cap(table.nodes))
-		assert.NoError(t, table.Validate())
+		require.NoError(t, table.Validate())
 	}
 }
 
@@ -193,7 +193,7 @@ func TestShrinkOfAnEmptiedTable(t *testing.T) {
 	}
 	table.Shrink()
 	assert.Equal(t, minNodes+1, cap(table.nodes))
-	assert.NoError(t, table.Validate())
+	require.NoError(t, table.Validate())
 	table.Insert(1, 1, 1)
 	assert.Equal(t, []int{1}, keysOf(t, &table))
 }
@@ -210,7 +210,7 @@ func TestKeyUnequalToItself(t *testing.T) {
 		i := table.Back()
 		assert.Equal(t, n, table.At(i).Value)
 		table.Remove(i)
-		assert.NoError(t, table.Validate())
+		require.NoError(t, table.Validate())
 	}
 	assert.Zero(t, table.Len())
 }
