@@ -1,3 +1,7 @@
+//go:build !race
+
+// Traces are replayed by one goroutine: there is no race to detect.
+
 package lru
 
 import (

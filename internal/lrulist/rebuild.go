@@ -47,7 +47,7 @@ func (t *Table[K, V]) Shrink() {
 	if !t.Sparse() {
 		return
 	}
-	small := New[K, V](t.limit, t.tags != nil)
+	small := New[K, V](t.limit, false)
 	size := max(2*t.live, minNodes)
 	small.nodes = make([]Node[K, V], 1, size+1)
 	small.live = t.live

@@ -154,6 +154,8 @@ func TestGrowthStopsAtTheLimit(t *testing.T) {
 			table.Insert(uint32(k), k, k)
 		}
 		assert.Equal(t, limit+1, cap(table.nodes), "limit %d", limit)
+		assert.GreaterOrEqual(t, len(table.buckets), 2*limit, "two buckets to a node")
+		assert.Less(t, len(table.buckets), 4*limit)
 		table.Insert(uint32(limit), limit, limit) // the limit guides growth, it does not forbid
 		assert.Equal(t, limit+1, table.Len())
 		table.SetLimit(4 * limit)
@@ -166,21 +168,64 @@ func TestGrowthStopsAtTheLimit(t *testing.T) {
 }
 
 func TestShrinkThreshold(t *testing.T) {
-	table := New[int, int](800, false)
-	for k := range 800 {
+	table := New[int, int](807, false)
+	for k := range 807 {
 		table.Insert(uint32(k), k, k)
 	}
-	for k := 800 - 1; k >= 100; k-- { // down to exactly one in eight
+	for k := 807 - 1; k >= 100; k-- { // down to exactly one in eight, rounded down
 		table.Remove(table.Find(uint32(k), k))
 	}
 	assert.False(t, table.Sparse())
 	table.Shrink()
-	assert.Equal(t, 801, cap(table.nodes))
+	assert.Equal(t, 808, cap(table.nodes))
 	table.Remove(table.Find(0, 0))
 	assert.True(t, table.Sparse())
 	table.Shrink()
 	assert.Equal(t, 2*99+1, cap(table.nodes))
 	assert.False(t, table.Sparse())
+}
+
+// The smallest table stays, empty or not: there is nothing to win.
+func TestSmallestTableIsNotSparse(t *testing.T) {
+	table := New[int, int](100, false)
+	table.Remove(table.Insert(1, 1, 1))
+	assert.Equal(t, minNodes+1, cap(table.nodes))
+	assert.False(t, table.Sparse())
+}
+
+// Whether a table has tags survives every rebuild.
+func TestTagsAfterRebuilds(t *testing.T) {
+	for _, tagged := range []bool{false, true} {
+		table := New[int, int](500, tagged)
+		fill := func() {
+			for k := table.Len(); k < 500; k++ {
+				i := table.Insert(uint32(k), k, k)
+				if tagged {
+					table.SetTag(i, uint64(k))
+				}
+			}
+			require.Equal(t, tagged, table.tags != nil)
+		}
+		fill()
+		for table.Len() > 10 {
+			table.Remove(table.Front())
+		}
+		table.Shrink()
+		for table.Len() < 20 { // up to what is allocated
+			table.SetLimit(20)
+			i := table.Insert(uint32(table.Len()), table.Len(), 0)
+			if tagged {
+				table.SetTag(i, 1)
+			}
+		}
+		table.Remove(table.Back())
+		table.SetLimit(500)
+		fill()
+		table.Clear()
+		fill()
+		table.Remove(table.Back())
+		require.NoError(t, table.Validate())
+	}
 }
 
 func TestShrinkOfAnEmptiedTable(t *testing.T) {
@@ -339,7 +384,8 @@ func TestValidateSeesDamage(t *testing.T) {
 		"hash":             func(t *Table[int, int]) { t.nodes[t.Front()].hash++ },
 		"bucket emptied":   func(t *Table[int, int]) { t.buckets[t.bucket(t.nodes[t.Front()].hash)] = 0 },
 		"bucket to free":   func(t *Table[int, int]) { t.buckets[len(t.buckets)-1] = t.free },
-		"few buckets":      func(t *Table[int, int]) { t.buckets = t.buckets[:1] },
+		"few buckets":      func(t *Table[int, int]) { t.buckets = t.buckets[:8]; t.rechain() },
+		"odd buckets":      func(t *Table[int, int]) { t.buckets = append(t.buckets, 0) },
 		"free list lost":   func(t *Table[int, int]) { t.free = 0 },
 		"free list cycle":  func(t *Table[int, int]) { t.nodes[t.free].chain = t.free },
 		"free node in use": func(t *Table[int, int]) { t.free = t.Front() },
@@ -355,6 +401,14 @@ func TestValidateSeesDamage(t *testing.T) {
 			harm(&table)
 			assert.Error(t, table.Validate())
 		})
+	}
+}
+
+// rechain hooks all entries into the buckets as they are now, for tables that are damaged in another way.
+func (t *Table[K, V]) rechain() {
+	clear(t.buckets)
+	for i := t.Front(); i != 0; i = t.Next(i) {
+		t.chain(i)
 	}
 }
 
