@@ -26,7 +26,7 @@ func (s section) tests() []string {
 // row is one promise. Its tests are function names, in the section's own folder unless a folder stands before a colon.
 type row struct {
 	line    int
-	id      string // C1 to C12, the line of the contract
+	id      string // C1 to C12, the line of the contract, or a topic of the package's own
 	promise string
 	tests   []string
 }

@@ -105,7 +105,7 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 		"no reason":                   {full("stone") + "| C12 | does not apply: | |\n", "no reason is given"},
 		"no sentence":                 {full("stone") + "| C12 | | TestA |\n", "C12 promises nothing"},
 		"a row twice":                 {full("stone") + "| C12 | holds | TestC |\n", "the row stands twice: C12 holds"},
-		"an unknown line":             {full("stone") + "| C13 | more | TestA |\n", `"C13" is no line of the contract`},
+		"an unknown line":             {full("stone") + "| C13 | more | TestA |\n", `"C13" is neither a line of the contract nor a topic in lower case`},
 		"too few cells":               {full("stone") + "| C12 | TestA |\n", "a row has 3 cells (id, promise, tests), not 2"},
 		"too many cells":              {full("stone") + "| C12 | a | b | TestA |\n", "not 4"},
 		"a row outside":               {"| C1 | early | TestA |\n" + full("stone"), "a row before the first section"},
