@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mainstay-go/mainstay/lru"
+	"github.com/mainstay-go/mainstay/tokenbucket"
+)
+
+// gateway answers a request by this chain, each step of which may end it:
+//
+//	client ──> token bucket of the client ──> response cache ──> origin fnv1a64(target) mod 3
+//	               │ empty: 429                   │ hit              │ 200, 404, 405; else 502, 504
+//
+// The buckets themselves live in an LRU cache: whoever invents a new client name for each request pushes out other
+// buckets, but never makes the limiter grow. A client whose bucket was pushed out while it was active starts again with
+// a full one; the report counts that, and the bound of the limiter is checked with it.
+//
+// Two requests that miss on the same target at the same time both go to the origin. That is the price of a plain cache.
+type gateway struct {
+	gatewayConfig
+	buckets *lru.Cache[caller, *tokenbucket.Bucket]
+	cache   *lru.Cache[cacheKey, *answer]
+	client  *http.Transport
+
+	replayed, strangers tally // two sets of books: a look with curl must not upset the report
+	history             *history
+	cachePeak           peak
+}
+
+type gatewayConfig struct {
+	limit     tokenbucket.Config
+	clients   int           // buckets kept
+	cacheSize int           // answers kept
+	origins   []string      // addresses
+	timeout   time.Duration // of an origin
+	seal      seal
+	sabotage  sabotage
+}
+
+// caller is who a bucket belongs to. A stranger's address never meets a client of the log with the same name.
+type caller struct {
+	name     string
+	stranger bool
+}
+
+// cacheKey tells the real answer of a target from the 404 that the replayer asks for.
+type cacheKey struct {
+	target  string
+	missing bool
+}
+
+func newGateway(cfg gatewayConfig) (*gateway, error) {
+	g := &gateway{gatewayConfig: cfg, client: newTransport(), history: newHistory(cfg.limit)}
+	var err error
+	g.buckets, err = lru.New(lru.Config[caller, *tokenbucket.Bucket]{
+		Capacity: cfg.clients,
+		OnEvict: func(c caller, _ *tokenbucket.Bucket, why lru.Reason) {
+			if why == lru.Evicted {
+				g.history.evicted(c)
+			}
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("-clients: %w", err)
+	}
+	g.cache, err = lru.New(lru.Config[cacheKey, *answer]{Capacity: cfg.cacheSize})
+	if err != nil {
+		return nil, fmt.Errorf("-cache: %w", err)
+	}
+	g.sabotage.onCache(g.cache)
+	return g, nil
+}
+
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	from, books := g.identify(r)
+	if books.in.Add(1)%64 == 0 {
+		g.cachePeak.observe(g.cache.Len())
+	}
+	defer rescue(w, books)
+	reply, how := g.handle(r, from)
+	if !g.sabotage.losesRequest() {
+		books.outcomes[how].Add(1)
+	}
+	if how == denied {
+		books.deniedBy.add(from.name)
+	}
+	books.answered(reply.status, len(reply.body))
+	reply.send(w)
+}
+
+// rescue turns a panic into a 500. The request has no outcome then, so the books do not balance and the run fails.
+func rescue(w http.ResponseWriter, books *tally) {
+	if recover() == nil {
+		return
+	}
+	books.panics.Add(1)
+	books.answered(http.StatusInternalServerError, 0)
+	plain(http.StatusInternalServerError).send(w)
+}
+
+// identify returns the owner of the request's bucket and the books it is entered in.
+func (g *gateway) identify(r *http.Request) (caller, *tally) {
+	if g.seal.on(r.Header) {
+		if name, err := url.PathUnescape(r.Header.Get(headerClient)); err == nil {
+			return caller{name: name}, &g.replayed
+		}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return caller{name: host, stranger: true}, &g.strangers
+}
+
+func (g *gateway) handle(r *http.Request, from caller) (*answer, outcome) {
+	if wait, ok := g.admit(from); !ok {
+		return tooMany(wait), denied
+	}
+	key := cacheKey{wireTarget(r.RequestURI), g.seal.fileMissing(r.Header)}
+	if !cacheable(r.Method) {
+		return g.load(r, key)
+	}
+	if reply, ok := g.cache.Get(key); ok {
+		return reply, hit
+	}
+	reply, how := g.load(r, key)
+	if reply.keepable() {
+		g.cache.Set(key, reply)
+	}
+	return reply, how
+}
+
+// cacheable excludes HEAD too: its answer has no body.
+func cacheable(method string) bool { return method == http.MethodGet }
+
+// admit asks the client's bucket, and writes down when it did.
+func (g *gateway) admit(from caller) (wait time.Duration, ok bool) {
+	bucket := g.bucketOf(from)
+	begin := g.history.now()
+	ok = bucket.Allow() || g.sabotage.overrulesDenial()
+	end := g.history.now()
+	if ok {
+		g.history.admitted(from, begin, end)
+		return 0, true
+	}
+	wait, _ = bucket.RetryAfter(1)
+	return wait, false
+}
+
+func (g *gateway) bucketOf(from caller) *tokenbucket.Bucket {
+	if bucket, ok := g.buckets.Get(from); ok {
+		return bucket
+	}
+	fresh, err := tokenbucket.New(g.limit)
+	if err != nil {
+		panic(err) // the flags were checked with this very limit
+	}
+	bucket, _ := g.buckets.GetOrSet(from, fresh) // two first requests of a client meet here: one bucket wins
+	return bucket
+}

@@ -1,0 +1,129 @@
+// Command edgegate replays a day of web traffic through a small edge on loopback: a gateway built from tokenbucket and
+// lru in front of three origins that serve real files. Every figure it prints is counted from requests that went over TCP.
+//
+//	go run ./examples/edgegate -headless
+//	go run ./examples/edgegate -headless -log access.log.gz -speed 3600
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	exitOK          = 0
+	exitBroken      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+
+	forcedExit = 3 * time.Second // after the first signal
+)
+
+func main() {
+	os.Exit(run(interruptible(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// interruptible returns a context that ends with the first signal. The second signal ends the process, and so does time:
+// an input that blocks must not outlive the user's patience.
+func interruptible() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		select {
+		case <-signals:
+		case <-time.After(forcedExit):
+		}
+		os.Exit(exitInterrupted)
+	}()
+	return ctx
+}
+
+// run is the program without its process.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out, notes := &printer{w: stdout}, &printer{w: stderr}
+	opts, err := parseOptions(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		printUsage(stdout)
+		return exitOK
+	case err != nil:
+		notes.printf("edgegate: %v\n", err)
+		return exitUsage
+	case opts.sabotage == listSabotages:
+		out.printf("%s\n", strings.Join(sabotageNames(), "\n"))
+		return exitOK
+	}
+	report, err := simulate(ctx, opts, out, notes)
+	if err == nil {
+		err = report.print(out, opts)
+	}
+	if err != nil {
+		notes.printf("edgegate: %v\n", err)
+		return exitUsage
+	}
+	return verdict(report.Violations, notes)
+}
+
+// verdict names what is broken and returns the exit code.
+func verdict(broken []violation, notes *printer) int {
+	if len(broken) == 0 {
+		return exitOK
+	}
+	for _, v := range broken {
+		notes.printf("edgegate: %s broken: %s\n", v.ID, v.Text)
+	}
+	return exitBroken
+}
+
+// simulate loads the input, runs the edge and checks the invariants. An error means that nothing can be reported.
+func simulate(ctx context.Context, opts options, out, notes *printer) (*report, error) {
+	in, err := loadInput(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	before := runtime.NumGoroutine()
+	e, err := startEdge(ctx, opts, in)
+	if err != nil {
+		return nil, err
+	}
+	announce(e.replayer.gateway, opts, out, notes)
+	sum, err := e.replay(ctx)
+	heap := heapBytes()
+	if err := errors.Join(err, e.stop(ctx)); err != nil {
+		return nil, err
+	}
+	broken := e.check(ctx, sum, before)
+	return e.report(sum, heap, before, broken)
+}
+
+// announce prints the line of addresses that scripts wait for. With -json stdout belongs to the report alone.
+func announce(address string, opts options, out, notes *printer) {
+	progress := out
+	if opts.json {
+		progress = notes
+	}
+	progress.printf("edgegate: page http://%[1]s/  gateway http://%[1]s/  naive http://%[1]s/\n", address)
+	if opts.maxGap > 0 {
+		progress.printf("edgegate: silences of the input longer than %v are shortened to it\n", opts.maxGap)
+	}
+	if !opts.headless {
+		notes.printf("edgegate: there is no page yet, running as with -headless\n")
+	}
+}
+
+func heapBytes() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"time"
+
+	"github.com/mainstay-go/mainstay/lru"
+)
+
+// expectation is what a stream must lead to when its requests are decided one after the other at their logged times,
+// without threads, sockets or a clock. A replay is compared with it.
+type expectation struct {
+	denied   int64
+	deniedBy map[string]int64
+	hitRatio float64 // hits of a sequential LRU over all requests that the limiter lets pass
+}
+
+// expect runs the limiter and the response cache over the stream.
+func expect(stream []request, p policy, cacheSize int) (expectation, error) {
+	e := expectation{deniedBy: make(map[string]int64)}
+	cache, err := lru.New(lru.Config[cacheKey, struct{}]{Capacity: cacheSize})
+	if err != nil {
+		return e, err
+	}
+	limiter := eventLimiter{policy: p, clients: make(map[string]*eventBucket)}
+	var admitted, hits int64
+	for _, r := range stream {
+		if !limiter.allow(r.client, r.at) {
+			e.denied++
+			e.deniedBy[r.client]++
+			continue
+		}
+		admitted++
+		if key, ok := cacheKeyOf(r); ok {
+			if _, hit := cache.GetOrSet(key, struct{}{}); hit {
+				hits++
+			}
+		}
+	}
+	e.hitRatio = ratio(hits, admitted)
+	return e, nil
+}
+
+// cacheKeyOf returns the key under which the gateway caches the answer, if it does.
+func cacheKeyOf(r request) (cacheKey, bool) {
+	w := onWire(r)
+	return cacheKey{w.target, w.missing}, cacheable(w.method)
+}
+
+// eventLimiter is the token bucket of a policy in event time. All its numbers are integers: a level is counted in parts
+// of a token, per parts make a token, and a nanosecond brings tokens parts. Nothing is ever rounded.
+type eventLimiter struct {
+	policy
+	clients map[string]*eventBucket
+}
+
+type eventBucket struct {
+	level int64
+	at    time.Duration
+}
+
+func (l eventLimiter) allow(client string, at time.Duration) bool {
+	full := l.burst * int64(l.per)
+	b := l.clients[client]
+	if b == nil {
+		b = &eventBucket{level: full, at: at}
+		l.clients[client] = b
+	}
+	// Compare before multiplying: a pause of years must not overflow the level.
+	if elapsed := int64(at - b.at); elapsed > (full-b.level)/l.tokens {
+		b.level = full
+	} else {
+		b.level += elapsed * l.tokens
+	}
+	b.at = at
+	if b.level < int64(l.per) {
+		return false
+	}
+	b.level -= int64(l.per)
+	return true
+}
+
+// ratio returns part/whole, and 0 of nothing.
+func ratio(part, whole int64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
