@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ type ticket struct {
 // waitCall is a WaitN in a goroutine of its own.
 type waitCall struct {
 	cancel context.CancelFunc
-	done   bool // read after synctest.Wait only
+	done   atomic.Bool // set last
 	err    error
 	end    time.Duration
 }
@@ -46,7 +47,7 @@ type waitCall struct {
 // be seen; what can is that it was.
 func (k *ticket) served(to, due time.Duration) bool {
 	if k.blocked != nil {
-		return k.blocked.done && k.blocked.err == nil && k.blocked.end <= to
+		return k.blocked.done.Load() && k.blocked.err == nil && k.blocked.end <= to
 	}
 	return k.res.place.status == charged && due <= to+1
 }
@@ -186,10 +187,10 @@ func (m *machine) sync(t *rapid.T) {
 	m.advance(t, time.Since(m.start))
 	m.waits = slices.DeleteFunc(m.waits, func(k *ticket) bool {
 		w := k.blocked
-		if w.done && w.err == nil && !m.near(w.end, k.end) {
+		if w.done.Load() && w.err == nil && !m.near(w.end, k.end) {
 			t.Fatalf("WaitN(%d) ended at %v, want %v", k.n, w.end, k.end)
 		}
-		return w.done
+		return w.done.Load()
 	})
 }
 
@@ -258,7 +259,7 @@ func (m *machine) wait(t *rapid.T) {
 	go func() {
 		w.err = m.b.WaitN(ctx, n)
 		w.end = time.Since(m.start)
-		w.done = true
+		w.done.Store(true)
 	}()
 	synctest.Wait()
 	m.judge(t, n, left, w)
@@ -269,20 +270,20 @@ func (m *machine) judge(t *rapid.T, n int64, left time.Duration, w *waitCall) {
 	yes, decided := m.enough(n)
 	planned := m.model.wait(n)
 	switch {
-	case n < 0 && errors.Is(w.err, ErrNegative), n > m.burst && errors.Is(w.err, ErrExceedsBurst), n == 0 && w.done && w.err == nil:
+	case n < 0 && errors.Is(w.err, ErrNegative), n > m.burst && errors.Is(w.err, ErrExceedsBurst), n == 0 && w.done.Load() && w.err == nil:
 	case n <= 0 || n > m.burst:
-		t.Fatalf("WaitN(%d) = %v, %v", n, w.done, w.err)
-	case len(m.queue) == 0 && (decided && yes || !decided && w.done && w.err == nil):
-		if !w.done || w.err != nil {
-			t.Fatalf("WaitN(%d) = %v, %v with %v tokens", n, w.done, w.err, m.level)
+		t.Fatalf("WaitN(%d) = %v, %v", n, w.done.Load(), w.err)
+	case len(m.queue) == 0 && (decided && yes || !decided && w.done.Load() && w.err == nil):
+		if !w.done.Load() || w.err != nil {
+			t.Fatalf("WaitN(%d) = %v, %v with %v tokens", n, w.done.Load(), w.err, m.level)
 		}
 		m.level.Sub(m.level, rat(n))
 	case errors.Is(w.err, ErrWouldExceedDeadline):
 		if planned < left-m.tolerance() {
 			t.Fatalf("WaitN(%d) refused: %v, planned %v", n, w.err, planned)
 		}
-	case w.done || planned-m.tolerance() >= left:
-		t.Fatalf("WaitN(%d) = %v, %v; planned %v, left %v", n, w.done, w.err, planned, left)
+	case w.done.Load() || planned-m.tolerance() >= left:
+		t.Fatalf("WaitN(%d) = %v, %v; planned %v, left %v", n, w.done.Load(), w.err, planned, left)
 	default:
 		k := &ticket{n: n, need: n, blocked: w}
 		m.queue, m.waits = append(m.queue, k), append(m.waits, k)
@@ -296,8 +297,8 @@ func (m *machine) cancelWait(t *rapid.T) {
 	k := rapid.SampledFrom(m.waits).Draw(t, "wait")
 	k.blocked.cancel()
 	synctest.Wait()
-	if !k.blocked.done || !errors.Is(k.blocked.err, context.Canceled) {
-		t.Fatalf("cancelled: %v, %v", k.blocked.done, k.blocked.err)
+	if !k.blocked.done.Load() || !errors.Is(k.blocked.err, context.Canceled) {
+		t.Fatalf("cancelled: %v, %v", k.blocked.done.Load(), k.blocked.err)
 	}
 	m.drop(k)
 }
@@ -312,7 +313,7 @@ func (m *machine) expire(t *rapid.T) {
 	synctest.Wait()
 	byEnd := slices.SortedStableFunc(slices.Values(m.waits), func(a, b *ticket) int { return cmp.Compare(a.blocked.end, b.blocked.end) })
 	for _, k := range byEnd {
-		if k.blocked.done && errors.Is(k.blocked.err, context.DeadlineExceeded) {
+		if k.blocked.done.Load() && errors.Is(k.blocked.err, context.DeadlineExceeded) {
 			m.advanceTo(t, k)
 			m.drop(k)
 		}

@@ -33,6 +33,7 @@ func (b *Bucket) lock() *limit {
 	if level := l.level.Swap(frozen); level != frozen { // the swap passes the level from the word to used
 		b.used = level
 	}
+	chaos.Point("tokenbucket: locked and frozen")
 	b.now = b.elapsed()
 	b.serve()
 	return l

@@ -505,7 +505,7 @@ func TestAMillionBucketsLeaveNothing(t *testing.T) {
 	before := heapInUse()
 	buckets := make([]*Bucket, million)
 	for i := range buckets {
-		buckets[i] = newBucket(t, PerSecond(1), 1)
+		buckets[i], _ = New(Config{Rate: PerSecond(1)})
 		buckets[i].Allow()
 	}
 	each := (heapInUse() - before) / million
