@@ -52,12 +52,9 @@ func run(ctx context.Context, root string, substrings []string, verbose bool) er
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		fmt.Printf("%-44s %-18s %5.1fs  %s\n", m.name, r.verdict, r.seconds, m.what)
+		report(m, r, verbose)
 		if r.verdict != killed {
 			alive++
-		}
-		if verbose || r.verdict != killed {
-			fmt.Println(r.output)
 		}
 	}
 	fmt.Printf("%d of %d mutants killed\n", len(mutants)-alive, len(mutants))
@@ -65,4 +62,12 @@ func run(ctx context.Context, root string, substrings []string, verbose bool) er
 		return fmt.Errorf("%d mutants were not killed", alive)
 	}
 	return nil
+}
+
+// report prints a row of the table, and the evidence where the mutant was not killed.
+func report(m mutant, r result, verbose bool) {
+	fmt.Printf("%-44s %-18s %5.1fs  %s\n", m.name, r.verdict, r.seconds, m.what)
+	if verbose || r.verdict != killed {
+		fmt.Println(r.output)
+	}
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // folder is where the patches stand, from the root of the module.
@@ -51,7 +51,7 @@ func matches(name string, substrings []string) bool {
 	return len(substrings) == 0 || slices.ContainsFunc(substrings, contained)
 }
 
-// read takes the header of one patch.
+// read takes what a patch says of itself.
 func read(file string) (mutant, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -61,25 +61,28 @@ func read(file string) (mutant, error) {
 	if err != nil {
 		return mutant{}, err
 	}
-	m := mutant{file: file}
-	for line := range strings.Lines(string(text)) {
-		comment, found := strings.CutPrefix(line, "#")
-		if !found {
-			break
-		}
-		key, value, _ := strings.Cut(comment, ":")
-		switch strings.TrimSpace(key) {
-		case "what":
-			m.what = strings.TrimSpace(value)
-		case "test":
-			m.test = strings.TrimSpace(value)
-		}
-	}
+	head := header(string(text))
+	m := mutant{file: file, what: head["what"], test: head["test"]}
 	if m.what == "" || m.test == "" {
 		return mutant{}, errors.New("the header needs the lines '# what: …' and '# test: go test …'")
 	}
 	_, err = parseCommand(m.test)
 	return m, err
+}
+
+// header collects the lines "# key: value" above the diff.
+func header(text string) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.Lines(text) {
+		comment, found := strings.CutPrefix(line, "#")
+		if !found {
+			break
+		}
+		if key, value, found := strings.Cut(comment, ":"); found {
+			fields[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+	}
+	return fields
 }
 
 // command is a parsed test command: NAME=value words, then go test and its arguments.
@@ -91,25 +94,25 @@ type command struct {
 // parseCommand reads a command as a shell would read a simple one, and adds the flags that every run needs: -count=1,
 // since a cached answer is no answer, and -timeout, since a deadlock is a kill too and need not take ten minutes.
 func parseCommand(text string) (command, error) {
-	words, err := split(text)
+	rest, err := split(text)
 	if err != nil {
 		return command{}, err
 	}
 	var c command
-	for len(words) > 0 && strings.Contains(words[0], "=") {
-		c.env, words = append(c.env, words[0]), words[1:]
+	for len(rest) > 0 && strings.Contains(rest[0], "=") {
+		c.env, rest = append(c.env, rest[0]), rest[1:]
 	}
-	if len(words) < 2 || words[0] != "go" || words[1] != "test" {
+	if len(rest) < 2 || rest[0] != "go" || rest[1] != "test" {
 		return command{}, fmt.Errorf("%q is not a go test command", text)
 	}
 	c.args = []string{"test"}
-	if !hasFlag(words, "count") {
+	if !hasFlag(rest, "count") {
 		c.args = append(c.args, "-count=1")
 	}
-	if !hasFlag(words, "timeout") {
+	if !hasFlag(rest, "timeout") {
 		c.args = append(c.args, "-timeout=120s")
 	}
-	c.args = append(c.args, words[2:]...)
+	c.args = append(c.args, rest[2:]...)
 	return c, nil
 }
 
@@ -120,34 +123,19 @@ func hasFlag(words []string, name string) bool {
 	})
 }
 
+var (
+	quoted = regexp.MustCompile(`'([^']*)'|"([^"]*)"`)
+	words  = regexp.MustCompile(`(?:'[^']*'|"[^"]*"|[^\s'"])+`)
+)
+
 // split cuts a command into words; quotes of either kind keep a word together, and nothing else is special.
 func split(text string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	var quote rune // the open quote, or 0
-	inWord := false
-	for _, r := range text {
-		switch {
-		case quote == 0 && (r == '\'' || r == '"'):
-			quote, inWord = r, true
-		case r == quote && quote != 0:
-			quote = 0
-		case quote == 0 && unicode.IsSpace(r):
-			if inWord {
-				words = append(words, word.String())
-				word.Reset()
-			}
-			inWord = false
-		default:
-			word.WriteRune(r)
-			inWord = true
-		}
+	if strings.ContainsAny(quoted.ReplaceAllString(text, ""), `'"`) {
+		return nil, fmt.Errorf("a quote in %q is not closed", text)
 	}
-	if inWord {
-		words = append(words, word.String())
+	all := words.FindAllString(text, -1)
+	for i, word := range all {
+		all[i] = quoted.ReplaceAllString(word, "$1$2")
 	}
-	if quote != 0 {
-		return nil, fmt.Errorf("the quote %c in %q is not closed", quote, text)
-	}
-	return words, nil
+	return all, nil
 }
