@@ -1,4 +1,88 @@
 // Package tokenbucket limits the rate of one stream of events with the token bucket algorithm.
+//
+// A bucket holds up to Burst tokens and is refilled at Rate; an event takes a token, and where there is none it is refused
+// or waits. In every interval of length T at most Burst + Rate*T tokens are given out, whatever the contention and
+// whatever the clock does.
+//
+//	b, err := tokenbucket.New(tokenbucket.Config{Rate: tokenbucket.PerSecond(100), Burst: 20})
+//	if err != nil { ... }
+//	if !b.Allow() {
+//		http.Error(w, "slow down", http.StatusTooManyRequests)
+//		return
+//	}
+//
+// # Choosing
+//
+// The methods differ in what happens when the tokens are not there:
+//
+//   - [Bucket.Allow], [Bucket.AllowN] say no: for requests from outside, which are better refused than kept.
+//     [Bucket.RetryAfter] tells the client when to come back, [Bucket.AllowUpTo] admits part of a batch.
+//   - [Bucket.Wait], [Bucket.WaitN] block, first come first served, and refuse at once what the deadline of the context
+//     cannot cover: for calls that we make, to stay within somebody else's limit.
+//   - [Bucket.Reserve] takes a place in the same queue without blocking: for event loops and schedulers.
+//   - [Bucket.Return] gives back what was not used after all.
+//
+// Use one Bucket for one stream. For a limit per client, with bounded memory, use package ratelimit. To bound what runs at
+// the same time rather than what starts per second, use a semaphore (golang.org/x/sync/semaphore): a slow backend fills up
+// behind any rate. To count exactly what happened in the last minute, use package slidingwindow; a token bucket permits a
+// burst at the end of one minute and another at the start of the next. golang.org/x/time/rate has the same methods and
+// takes the time from the caller; there the bound does not hold under contention.
+//
+// # Algorithm
+//
+// The textbook keeps a number of tokens and the time of the last refill, hence a lock around both. Here the state is one
+// number: how far consumption has come on an axis on which production advances by itself.
+//
+//	     consumed                        produced
+//	        v                               v
+//	--------+===============================+------------------>  units
+//	        |<--- level, at most Burst ---->|      time moves this end
+//	        |
+//	        AllowN(3) moves this end to the right by 3 tokens, if it does not pass the other one;
+//	        a full bucket drags it along.
+//
+// An Allow reads the clock, computes the right end and moves the left one by compare-and-swap. A refusal writes nothing,
+// so that under an overload, when refusals are most of the work, cores do not fight for the cache line. A clock reading
+// that is older than another goroutine's sees a lower level and can only refuse more. This is the dual of GCRA, the
+// generic cell rate algorithm (ITU-T I.371), which moves a theoretical arrival time on an axis of nanoseconds; we count in
+// fractions of tokens since a nanosecond is too coarse a unit for fast rates and a rounded interval between tokens is off
+// by up to 11 % at 300 million per second. Folly's TokenBucket and the Rust crate governor keep one atomic word as well.
+//
+// Let p/q be the rate in tokens per nanosecond, in lowest terms. For p <= 10, that is 1, 2, 3, 5, 7, 10, 30, 50, 100,
+// 1000, 2500, a million or a billion per second, 100 per minute, and every Every, all decisions and waits are those of
+// the exact bucket, to the nanosecond; for other rates they are those of the exact bucket at most a nanosecond away, and
+// stay so: no error accumulates. See internal/tokenunits for the arithmetic.
+//
+// Those who wait stand in a list, first come first served; the head waits for all of its tokens and nobody passes it, so
+// that small requests cannot starve a big one. One timer is set for the head, whatever the length of the list. While
+// somebody is in it the word is frozen, the level is kept under a mutex, and every call goes through the mutex: an
+// uncontended word and a queue never exist at the same time, which is why no call can slip between the last look of a
+// waiter and its place in the list.
+//
+//	word:  level ----- lock: swap(frozen) -----> frozen       (level now under the mutex)
+//	       level <---- unlock: nobody waits ---- frozen
+//
+// A call of any kind first serves whoever is due, as of the instant at which the tokens were there, so that a timer that
+// fires late neither slows down those behind nor loses tokens to the rim of the bucket.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use and linearizable: they have the results of some sequential order that agrees
+// with real time. Allow, AllowN, AllowUpTo, Return, Tokens, RetryAfter and Stats are lock-free while nobody is queued and
+// no slower call is under way. They allocate nothing, nor does a Wait that need not block; a Wait that blocks allocates at
+// most three times. No method calls code of the user except the methods of a context, and those without holding a lock.
+//
+// Inside a testing/synctest bubble waits are durable and end at the exact virtual instant. A bucket that was made outside
+// works inside as one on which no time has passed. One bucket must not be waited on inside and outside at the same time.
+//
+// # Limits
+//
+// A Bucket measures 29 years from New on; after that nothing is refilled. A rate is at most 10 tokens per nanosecond, and
+// a bucket fills within 10 years. A waiter that the scheduler runs late acts late: the bound counts tokens when they are
+// charged. After SetLimit the fraction of a token that was in the bucket is rounded down to the new unit, which is worth
+// less than a nanosecond of refill. There are no counters of what was allowed and refused: the caller sees each answer,
+// and a counter would double the price of a refusal. The queue is not bounded; give each Wait a context with a deadline,
+// and what cannot be served in time is refused at once.
 package tokenbucket
 
 import (
