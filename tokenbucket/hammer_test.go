@@ -3,6 +3,7 @@ package tokenbucket
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -121,6 +122,26 @@ func TestOneTokenIsTakenOnce(t *testing.T) {
 			assert.Zero(t, seen[litmus.Outcome{A: 1, B: 1}], "%s and %s both took it", name, other)
 			assert.Zero(t, seen[litmus.Outcome{A: 0, B: 0}], "neither %s nor %s took it", name, other)
 		}
+	}
+}
+
+// A refusal that wrote back what it had read would undo what another call took in between.
+func TestRefusalWritesNothing(t *testing.T) {
+	var buckets []*Bucket
+	one := func() *Bucket {
+		b := newBucket(t, Every(time.Hour), 2)
+		b.Allow()
+		buckets = append(buckets, b)
+		return b
+	}
+	refused := func(b *Bucket) int { return toInt(b.AllowN(2)) }
+	assert.Equal(t, map[litmus.Outcome]int{{A: 0, B: 1}: 100_000}, litmus.Run(100_000, one, refused,
+		func(b *Bucket) int { return int(b.AllowUpTo(1)) }))
+	for _, b := range buckets {
+		before := b.limit.Load().level.Load()
+		require.Zero(t, b.Tokens())
+		require.False(t, b.Allow())
+		require.Equal(t, before, b.limit.Load().level.Load())
 	}
 }
 
@@ -253,11 +274,10 @@ func TestHammerGrantMeetsCancellation(t *testing.T) {
 		defer cancel()
 		timer := time.AfterFunc(time.Duration(rng.IntN(320))*time.Microsecond, cancel)
 		defer timer.Stop()
-		switch err := b.Wait(ctx); err {
-		case nil:
+		err := b.Wait(ctx)
+		if err == nil {
 			granted.Add(1)
-		case context.Canceled:
-		default:
+		} else if !errors.Is(err, context.Canceled) {
 			return err
 		}
 		return nil

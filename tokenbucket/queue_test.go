@@ -272,7 +272,7 @@ func TestNoBargingWhileSomebodyIsQueued(t *testing.T) {
 		time.Sleep(2*time.Second - 1)
 		w.after(t, 5*time.Second)
 		assert.False(t, b.Allow())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		assert.True(t, b.Allow())
 	})
 }
@@ -349,7 +349,7 @@ func TestGrantBeforeCancellationWins(t *testing.T) {
 		w.after(t, 1500*time.Millisecond)
 		time.Sleep(500*time.Millisecond - 1)
 		assert.False(t, b.Allow(), "charged at one second, not at one and a half")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		assert.True(t, b.Allow())
 	})
 }
@@ -443,7 +443,7 @@ func TestRegressionCancelAlwaysGivesBack(t *testing.T) {
 		for i := range 5 {
 			r, err := b.Reserve(1, 100*time.Hour)
 			require.NoError(t, err)
-			assert.Equal(t, max(time.Duration(i-2), 0)*time.Hour, r.Delay())
+			assert.InDelta(t, max(float64(i)-2, 0), r.Delay().Hours(), 0)
 			rs = append(rs, r)
 		}
 		for _, r := range rs {
@@ -479,7 +479,7 @@ func TestReserveErrors(t *testing.T) {
 			assert.Nil(t, r)
 			require.ErrorIs(t, err, tt.want)
 			require.EqualError(t, err, tt.text)
-			assert.NotErrorIs(t, err, context.DeadlineExceeded, "there is no context")
+			require.NotErrorIs(t, err, context.DeadlineExceeded, "there is no context")
 			assert.Zero(t, b.Stats().Waiting)
 		}
 		r, err := b.Reserve(2, 2*time.Second)
@@ -597,7 +597,7 @@ func TestSetLimitPlansWaitersAnew(t *testing.T) {
 		time.Sleep(20*time.Second - 1)
 		synctest.Wait()
 		assert.False(t, second.done.Load())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		second.after(t, 21100*time.Millisecond)
 	})
 }
@@ -644,7 +644,7 @@ func TestSetLimitDoesNotJudgeDeadlinesAgain(t *testing.T) {
 		time.Sleep(2*time.Second - 1)
 		synctest.Wait()
 		assert.False(t, w.done.Load())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.ErrorIs(t, w.err, context.DeadlineExceeded)
 		require.NotErrorIs(t, w.err, ErrWouldExceedDeadline)

@@ -117,7 +117,7 @@ func TestLevelRisesContinuouslyUpToBurst(t *testing.T) {
 		time.Sleep(100*time.Millisecond - 1)
 		assert.Zero(t, b.Tokens())
 		assert.False(t, b.Allow())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		assert.Equal(t, int64(1), b.Tokens())
 		assert.True(t, b.Allow())
 		time.Sleep(250 * time.Millisecond) // two and a half
@@ -204,7 +204,7 @@ func TestRetryAfterIsTheExactInstant(t *testing.T) {
 				if wait > 0 {
 					time.Sleep(wait - 1)
 					assert.False(t, b.AllowN(n), "%v: one nanosecond before %v", rate, wait)
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 				}
 				again, ok := b.RetryAfter(n)
 				assert.True(t, ok)
@@ -331,7 +331,7 @@ func TestBeyondTheHorizonABucketOnlyRefusesMore(t *testing.T) {
 			_, ok = b.RetryAfter(1)
 			assert.False(t, ok, "no wait would help")
 			_, err := b.Reserve(1, time.Hour)
-			assert.ErrorIs(t, err, ErrWouldExceedDeadline)
+			require.ErrorIs(t, err, ErrWouldExceedDeadline)
 			r, err := b.Reserve(1, math.MaxInt64)
 			require.NoError(t, err)
 			assert.Greater(t, r.Delay(), 100*year)
@@ -421,7 +421,7 @@ func TestNilAndZeroPanic(t *testing.T) {
 
 func TestFastCallsDoNotAllocate(t *testing.T) {
 	b := newBucket(t, PerSecond(1), 1000)
-	ctx := t.Context()
+	ctx, failed := t.Context(), 0
 	calls := map[string]func(){
 		"Allow":      func() { b.Allow() },
 		"AllowN":     func() { b.AllowN(2) },
@@ -430,13 +430,14 @@ func TestFastCallsDoNotAllocate(t *testing.T) {
 		"RetryAfter": func() { b.RetryAfter(1) },
 		"Return":     func() { b.Return(3) },
 		"Stats":      func() { b.Stats() },
-		"Wait":       func() { assert.NoError(t, b.Wait(ctx)); b.Return(1) },
-		"WaitN":      func() { assert.NoError(t, b.WaitN(ctx, 3)); b.Return(3) },
+		"Wait":       func() { failed += toInt(b.Wait(ctx) != nil); b.Return(1) },
+		"WaitN":      func() { failed += toInt(b.WaitN(ctx, 3) != nil); b.Return(3) },
 	}
 	for name, call := range calls {
 		b.Return(1000)
 		assert.Zero(t, testing.AllocsPerRun(100, call), name)
 	}
+	assert.Zero(t, failed)
 }
 
 // The same calls go through the mutex while somebody is queued.
@@ -503,17 +504,16 @@ func heapInUse() uint64 {
 func TestAMillionBucketsLeaveNothing(t *testing.T) {
 	const million = 1_000_000
 	before := heapInUse()
-	buckets := make([]*Bucket, million)
-	for i := range buckets {
-		buckets[i], _ = New(Config{Rate: PerSecond(1)})
-		buckets[i].Allow()
-	}
-	each := (heapInUse() - before) / million
-	assert.LessOrEqual(t, each, uint64(512), "bytes per bucket")
-	runtime.KeepAlive(buckets)
-	buckets = nil
-	after := heapInUse()
-	assert.LessOrEqual(t, after, before+before/10+1<<20)
+	func() {
+		buckets := make([]*Bucket, million)
+		for i := range buckets {
+			buckets[i], _ = New(Config{Rate: PerSecond(1)})
+			buckets[i].Allow()
+		}
+		assert.LessOrEqual(t, (heapInUse()-before)/million, uint64(512), "bytes per bucket")
+		runtime.KeepAlive(buckets)
+	}()
+	assert.LessOrEqual(t, heapInUse(), before+before/10)
 }
 
 // The decisions of a bucket are those of GCRA, the generic cell rate algorithm, as a throttle like redis-cell runs it: a
@@ -632,7 +632,7 @@ func TestRegressionExtremeRates(t *testing.T) {
 		b := newBucket(t, PerSecond(3_000_000_000), 10)
 		require.True(t, b.AllowN(10))
 		assert.False(t, b.Allow(), "limited above a token per nanosecond")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		assert.Equal(t, int64(3), b.AllowUpTo(10))
 	})
 }
