@@ -25,7 +25,15 @@ type logInfo struct {
 	outOfOrder int // lines earlier than the good line above them
 }
 
-// readLog reads an access log, plain or gzip, and returns its requests in time order.
+// readLog reads an access log, plain or gzip, and returns its requests in time
+// order.
+//
+// Real logs are dirty, and the reader is strict about one thing only: what it
+// counts. A line that does not parse is counted and skipped, a line out of
+// order is counted and put in its place, a line of any length is read without
+// holding more than 64 KiB of it. Fatal are a file that cannot be read to its
+// end, because the rest of the day would be missing, and a file without a
+// single good line, because it is some other kind of file.
 func readLog(path string) ([]request, logInfo, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -56,8 +64,9 @@ func unzipped(r io.Reader) (io.Reader, error) {
 	return gzip.NewReader(buffered)
 }
 
-// parseLog reads a log of any of the formats. Memory is per request, never per byte: a line is dropped once it is read,
-// and repeated strings are stored once.
+// parseLog reads a log of any of the formats. Memory is per request, never per
+// byte: a line is dropped once it is read, and repeated strings are stored
+// once.
 func parseLog(r io.Reader) ([]request, logInfo, error) {
 	log := logReader{share: make(interner)}
 	lines := bufio.NewReaderSize(r, maxLine+len("\r\n"))
@@ -86,6 +95,8 @@ type logReader struct {
 	share    interner
 }
 
+// line takes one line in. The first that is not blank decides the format of the
+// log.
 func (l *logReader) line(line string, fits bool) {
 	if strings.TrimSpace(line) == "" {
 		return
@@ -108,12 +119,16 @@ func (l *logReader) line(line string, fits bool) {
 	l.stream = append(l.stream, l.share.strings(req))
 }
 
+// bad counts a line that is none. A log with a few of them is ordinary: port
+// scanners, cut off writes, rotated files.
 func (l *logReader) bad(line string) {
 	if l.info.badLines++; l.info.badLines == 1 {
 		l.firstBad = strings.Clone(line[:min(len(line), maxQuote)])
 	}
 }
 
+// noRequests explains why a log is of no use, in one line whatever the log
+// holds.
 func noRequests(info logInfo, firstBad string) error {
 	if info.lines == 0 {
 		return errors.New("the log is empty")
@@ -121,7 +136,8 @@ func noRequests(info logInfo, firstBad string) error {
 	return fmt.Errorf("no line of %d is a log line, the first is %q", info.lines, firstBad)
 }
 
-// inOrder sorts the stream by time, equal times in the order of the log, and counts time from the first request.
+// inOrder sorts the stream by time, equal times in the order of the log, and
+// counts time from the first request.
 func inOrder(stream []request) []request {
 	slices.SortStableFunc(stream, byTime)
 	first := stream[0].at
@@ -142,7 +158,8 @@ func closeGaps(stream []request, limit time.Duration) {
 	}
 }
 
-// nextLine returns the next line without its end. A line beyond maxLine is returned cut, with fits false.
+// nextLine returns the next line without its end. A line beyond maxLine is
+// returned cut, with fits false.
 func nextLine(r *bufio.Reader) (line string, fits bool, err error) {
 	chunk, err := r.ReadSlice('\n')
 	line = strings.TrimRight(string(chunk), "\r\n")
@@ -157,14 +174,19 @@ func nextLine(r *bufio.Reader) (line string, fits bool, err error) {
 	return line, fits, err
 }
 
-// interner stores each distinct string once, cut loose from the line it stood in.
+// interner stores each distinct string once, cut loose from the line it stood
+// in.
 type interner map[string]string
 
+// strings shares the strings of a request. A day has 30,000 requests, but 2,000
+// clients and as many targets.
 func (in interner) strings(r request) request {
 	r.client, r.method, r.path = in.one(r.client), in.one(r.method), in.one(r.path)
 	return r
 }
 
+// one clones before it keeps: a field is a piece of its line, and would keep
+// the whole line in memory.
 func (in interner) one(s string) string {
 	if kept, ok := in[s]; ok {
 		return kept

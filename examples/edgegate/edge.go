@@ -23,7 +23,8 @@ type input struct {
 	limit  tokenbucket.Config
 }
 
-// loadInput reads and checks everything that can be wrong with the flags and the machine.
+// loadInput reads and checks everything that can be wrong with the flags and
+// the machine.
 func loadInput(ctx context.Context, opts options) (input, error) {
 	var in input
 	var err error
@@ -60,6 +61,7 @@ type edge struct {
 	replayer *replayer
 }
 
+// startEdge leaves nothing behind when it fails.
 func startEdge(ctx context.Context, opts options, in input) (*edge, error) {
 	e := &edge{input: in, opts: opts}
 	if err := e.start(ctx); err != nil {
@@ -68,6 +70,8 @@ func startEdge(ctx context.Context, opts options, in input) (*edge, error) {
 	return e, nil
 }
 
+// start begins at the back: the gateway needs the addresses of the origins, the
+// replayer that of the gateway.
 func (e *edge) start(ctx context.Context) error {
 	token := newSeal()
 	var addresses []string
@@ -103,6 +107,7 @@ func (e *edge) start(ctx context.Context) error {
 	return nil
 }
 
+// originName is how the report calls an origin.
 func originName(i int) string { return fmt.Sprintf("origin-%d", i) }
 
 // replay sends the stream until it ends, -seconds are over or ctx is done.
@@ -115,7 +120,8 @@ func (e *edge) replay(ctx context.Context) (sending, error) {
 	return e.replayer.run(ctx)
 }
 
-// stop ends what start began, from the front to the back, so that nobody loses the one it waits for.
+// stop ends what start began, from the front to the back, so that nobody loses
+// the one it waits for.
 func (e *edge) stop(ctx context.Context) error {
 	err := e.servers.stop(ctx)
 	if e.gateway != nil {

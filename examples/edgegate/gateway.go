@@ -16,11 +16,26 @@ import (
 //	client ──> token bucket of the client ──> response cache ──> origin fnv1a64(target) mod 3
 //	               │ empty: 429                   │ hit              │ 200, 404, 405; else 502, 504
 //
-// The buckets themselves live in an LRU cache: whoever invents a new client name for each request pushes out other
-// buckets, but never makes the limiter grow. A client whose bucket was pushed out while it was active starts again with
-// a full one; the report counts that, and the bound of the limiter is checked with it.
+// # Bounded memory
 //
-// Two requests that miss on the same target at the same time both go to the origin. That is the price of a plain cache.
+// The buckets themselves live in an LRU cache: whoever invents a new client
+// name for each request pushes out other buckets, but never makes the limiter
+// grow. The price: a client whose bucket was pushed out while it was active
+// starts again with a full one. The report counts the evictions, and the bound
+// of the limiter is checked with them. A client that has been idle long enough
+// to be the oldest of 4,096 would mostly have had a full bucket anyway.
+//
+// # Misses that meet
+//
+// Two requests that miss on the same target at the same time both go to the
+// origin, and the second answer replaces the first. That is the price of a
+// plain cache: a burst on a cold target reaches the origin as a burst.
+//
+// # Trust
+//
+// The client of a request is what the replayer's header says, but only under
+// the seal of this run. Everybody else is keyed by address, with buckets and
+// counters apart: a header must never choose whose tokens are spent.
 type gateway struct {
 	gatewayConfig
 	buckets *lru.Cache[caller, *tokenbucket.Bucket]
@@ -42,18 +57,22 @@ type gatewayConfig struct {
 	sabotage  sabotage
 }
 
-// caller is who a bucket belongs to. A stranger's address never meets a client of the log with the same name.
+// caller is who a bucket belongs to. A stranger's address never meets a client
+// of the log with the same name.
 type caller struct {
 	name     string
 	stranger bool
 }
 
-// cacheKey tells the real answer of a target from the 404 that the replayer asks for.
+// cacheKey tells the real answer of a target from the 404 that the replayer
+// asks for.
 type cacheKey struct {
 	target  string
 	missing bool
 }
 
+// newGateway allocates nothing in proportion to the two capacities; both caches
+// grow with use.
 func newGateway(cfg gatewayConfig) (*gateway, error) {
 	g := &gateway{gatewayConfig: cfg, client: newTransport(), history: newHistory(cfg.limit)}
 	var err error
@@ -76,6 +95,9 @@ func newGateway(cfg gatewayConfig) (*gateway, error) {
 	return g, nil
 }
 
+// ServeHTTP keeps the books; handle makes the decisions. Every path through
+// handle returns exactly one outcome, which is what makes the conservation
+// check worth something.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from, books := g.identify(r)
 	if books.in.Add(1)%64 == 0 {
@@ -93,7 +115,8 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply.send(w)
 }
 
-// rescue turns a panic into a 500. The request has no outcome then, so the books do not balance and the run fails.
+// rescue turns a panic into a 500. The request has no outcome then, so the
+// books do not balance and the run fails.
 func rescue(w http.ResponseWriter, books *tally) {
 	if recover() == nil {
 		return
@@ -103,7 +126,8 @@ func rescue(w http.ResponseWriter, books *tally) {
 	plain(http.StatusInternalServerError).send(w)
 }
 
-// identify returns the owner of the request's bucket and the books it is entered in.
+// identify returns the owner of the request's bucket and the books it is
+// entered in.
 func (g *gateway) identify(r *http.Request) (caller, *tally) {
 	if g.seal.on(r.Header) {
 		if name, err := url.PathUnescape(r.Header.Get(headerClient)); err == nil {
@@ -117,6 +141,8 @@ func (g *gateway) identify(r *http.Request) (caller, *tally) {
 	return caller{name: host, stranger: true}, &g.strangers
 }
 
+// handle asks the limiter first: a denied request must cost neither a cache
+// entry nor an origin.
 func (g *gateway) handle(r *http.Request, from caller) (*answer, outcome) {
 	if wait, ok := g.admit(from); !ok {
 		return tooMany(wait), denied
@@ -152,6 +178,8 @@ func (g *gateway) admit(from caller) (wait time.Duration, ok bool) {
 	return wait, false
 }
 
+// bucketOf finds the bucket of a caller, or makes one. The common case is a
+// single promotion in the LRU list.
 func (g *gateway) bucketOf(from caller) *tokenbucket.Bucket {
 	if bucket, ok := g.buckets.Get(from); ok {
 		return bucket

@@ -110,12 +110,12 @@ func TestChain(t *testing.T) {
 		}
 		r := ask(g, s.method, s.target, header)
 		want[s.want]++
-		assert.Equal(t, s.status, r.StatusCode, "%v", s)
+		assert.Equal(t, s.status, r.status, "%v", s)
 		assert.Equal(t, want, g.replayed.counts(), "%v", s)
-		assert.Empty(t, r.Header.Get("X-Origin"), "only headers of the answer itself are passed on")
+		assert.Empty(t, r.header.Get("X-Origin"), "only headers of the answer itself are passed on")
 		line := fmt.Sprint(s.method, " ", s.target, " ", mark)
 		if s.method != "HEAD" {
-			assert.Equal(t, line, bodyOf(t, r))
+			assert.Equal(t, line, r.body)
 		}
 		if s.want == originOK {
 			lines = append(lines, line)
@@ -152,13 +152,13 @@ func TestLimiterInTheChain(t *testing.T) {
 		origins: []string{startOrigin(t, back)},
 		limit:   tokenbucket.Config{Rate: tokenbucket.PerHour(1), Burst: 2},
 	})
-	get := func(client string) *http.Response { return ask(g, "GET", "/", sealed(g.seal, headerClient, client)) }
-	assert.Equal(t, 200, get("a").StatusCode)
-	assert.Equal(t, 200, get("a").StatusCode)
+	get := func(client string) reply { return ask(g, "GET", "/", sealed(g.seal, headerClient, client)) }
+	assert.Equal(t, 200, get("a").status)
+	assert.Equal(t, 200, get("a").status)
 	refused := get("a")
-	assert.Equal(t, http.StatusTooManyRequests, refused.StatusCode)
-	assert.Equal(t, "3600", refused.Header.Get("Retry-After"), "whole seconds, rounded up")
-	assert.Equal(t, 200, get("b").StatusCode, "another client")
+	assert.Equal(t, http.StatusTooManyRequests, refused.status)
+	assert.Equal(t, "3600", refused.header.Get("Retry-After"), "whole seconds, rounded up")
+	assert.Equal(t, 200, get("b").status, "another client")
 	get("a")
 	assert.Equal(t, map[string]int64{"a": 2}, g.replayed.deniedBy.snapshot())
 	assert.Equal(t, [outcomeCount]int64{hit: 2, originOK: 1, denied: 2}, g.replayed.counts())
@@ -181,13 +181,13 @@ func TestStrangersCannotChooseABucket(t *testing.T) {
 		if i == 2 {
 			want = http.StatusTooManyRequests // all of them share the bucket of their address
 		}
-		assert.Equal(t, want, ask(g, "GET", "/", header).StatusCode)
+		assert.Equal(t, want, ask(g, "GET", "/", header).status)
 	}
 	assert.EqualValues(t, 3, g.strangers.in.Load())
 	assert.Zero(t, g.replayed.in.Load())
-	assert.Equal(t, 200, ask(g, "GET", "/", sealed(g.seal, headerClient, "192.0.2.1")).StatusCode,
+	assert.Equal(t, 200, ask(g, "GET", "/", sealed(g.seal, headerClient, "192.0.2.1")).status,
 		"a client of the log named like the stranger's address has a bucket of its own")
-	assert.Equal(t, 200, ask(g, "GET", "/", sealed(g.seal, headerClient, url.PathEscape("odd näme/%"))).StatusCode)
+	assert.Equal(t, 200, ask(g, "GET", "/", sealed(g.seal, headerClient, url.PathEscape("odd näme/%"))).status)
 	assert.Len(t, g.history.admits["odd näme/%"], 1, "names arrive whole")
 	assert.NotContains(t, g.history.admits, "victim")
 }
@@ -226,7 +226,7 @@ func TestOriginFailures(t *testing.T) {
 			}
 			g := newTestGateway(t, cfg)
 			for range 2 {
-				assert.Equal(t, tt.want, ask(g, "GET", "/", sealed(g.seal)).StatusCode)
+				assert.Equal(t, tt.want, ask(g, "GET", "/", sealed(g.seal)).status)
 			}
 			assert.Equal(t, [outcomeCount]int64{failed: 2}, g.replayed.counts())
 			assert.Zero(t, g.cache.Len(), "a failure is not cached")
@@ -242,14 +242,14 @@ func TestGiantsAreNotCached(t *testing.T) {
 	ask(g, "GET", "/allowed", nil)
 	assert.Equal(t, 1, g.cache.Len())
 	size++
-	assert.Len(t, bodyOf(t, ask(g, "GET", "/giant", nil)), size)
+	assert.Len(t, ask(g, "GET", "/giant", nil).body, size)
 	assert.Equal(t, 1, g.cache.Len())
 }
 
 func TestPanicIsCountedAndBreaksTheBooks(t *testing.T) {
 	g := newTestGateway(t, gatewayConfig{}) // no origin: choosing one divides by zero
 	r := ask(g, "GET", "/", sealed(g.seal))
-	assert.Equal(t, http.StatusInternalServerError, r.StatusCode)
+	assert.Equal(t, http.StatusInternalServerError, r.status)
 	broken := checkConservation(&g.replayed, &g.strangers, sending{sent: 1})
 	require.Len(t, broken, 1)
 	assert.Equal(t, violation{conservation, "1 requests arrived, 0 are accounted for, 1 panicked"}, broken[0])
@@ -267,7 +267,7 @@ func TestEvictedBucketGrantsOneBurstMore(t *testing.T) {
 		clients: 1,
 	})
 	get := func(client string) int {
-		return ask(g, "GET", "/", sealed(g.seal, headerClient, client)).StatusCode
+		return ask(g, "GET", "/", sealed(g.seal, headerClient, client)).status
 	}
 	for range 3 {
 		require.Equal(t, 200, get("a"))

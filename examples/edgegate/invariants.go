@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"runtime/pprof"
@@ -31,12 +32,15 @@ type violation struct {
 	Text string `json:"text"`
 }
 
+// violated returns a broken invariant in the form that the checks share: none
+// or one.
 func violated(id, format string, args ...any) []violation {
 	return []violation{{id, fmt.Sprintf(format, args...)}}
 }
 
-// checkConservation compares the replayer's books with the gateway's. A request without an answer is a violation unless
-// the drain was cut short; then it may or may not have arrived.
+// checkConservation compares the replayer's books with the gateway's. A request
+// without an answer is a violation unless the drain was cut short; then it may
+// or may not have arrived.
 func checkConservation(replayed, strangers *tally, s sending) []violation {
 	for _, books := range []*tally{replayed, strangers} {
 		if in, accounted := books.in.Load(), books.accounted(); in != accounted {
@@ -54,6 +58,8 @@ func checkConservation(replayed, strangers *tally, s sending) []violation {
 	return nil
 }
 
+// checkCache compares the largest size that was seen with the capacity that was
+// asked for, not with the cache's own.
 func checkCache(highest, capacity int64) []violation {
 	if highest <= capacity {
 		return nil
@@ -61,7 +67,8 @@ func checkCache(highest, capacity int64) []violation {
 	return violated(cacheBound, "the cache held %d entries, capacity %d", highest, capacity)
 }
 
-// checkNothingLeft waits up to limit for goroutines that are about to end. The text carries the stacks of the rest.
+// checkNothingLeft waits up to limit for goroutines that are about to end. The
+// text carries the stacks of the rest.
 func checkNothingLeft(ctx context.Context, before int, all []*server, limit time.Duration) []violation {
 	for _, s := range all {
 		if s.listening() {
@@ -84,8 +91,17 @@ func checkNothingLeft(ctx context.Context, before int, all []*server, limit time
 	return nil
 }
 
-// history is the recorded past of the limiter: when each admission of each client was decided. The check uses nothing
-// else, least of all the limiter's own state. Only the replayer's clients are recorded, so its size is that of the log.
+// history is the recorded past of the limiter: when each admission of each
+// client was decided. The check uses nothing else, least of all the limiter's
+// own state. Only the replayer's clients are recorded, so its size is that of
+// the log.
+//
+// To count what was admitted per second, or per minute, would not do. A fixed
+// window that resets on the minute lets twice its limit pass around the minute,
+// and every such count finds it innocent. A token bucket promises more: in any
+// interval of length T, wherever it begins, at most burst + rate*T. So every
+// interval is checked that begins with one admission and ends with another, and
+// no other can be worse.
 type history struct {
 	base  time.Time
 	limit tokenbucket.Config
@@ -98,12 +114,17 @@ type history struct {
 // decision is an interval that contains the instant at which a token was taken.
 type decision struct{ begin, end time.Duration }
 
+// newHistory starts the clock of the recorded decisions.
 func newHistory(limit tokenbucket.Config) *history {
 	return &history{base: time.Now(), limit: limit, admits: make(map[string][]decision), evicts: make(map[caller]int64)}
 }
 
+// now reads the monotonic clock only; a step of the wall clock cannot bend the
+// record.
 func (h *history) now() time.Duration { return time.Since(h.base) }
 
+// admitted writes down an admission. Denials need no record: no bound says how
+// many there must be.
 func (h *history) admitted(c caller, begin, end time.Duration) {
 	if c.stranger {
 		return
@@ -113,22 +134,24 @@ func (h *history) admitted(c caller, begin, end time.Duration) {
 	h.admits[c.name] = append(h.admits[c.name], decision{begin, end})
 }
 
+// evicted notes that a client's next bucket will be full again.
 func (h *history) evicted(c caller) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.evicts[c]++
 }
 
-// check looks at every interval between two admissions of every client. An evicted bucket comes back full, so each
-// eviction of a client's bucket allows that client one burst more.
+// check looks at every interval between two admissions of every client. An
+// evicted bucket comes back full, so each eviction of a client's bucket allows
+// that client one burst more.
 func (h *history) check() []violation {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	rate := float64(h.limit.Rate.Tokens) / float64(h.limit.Rate.Per)
 	var worst window
 	var over []string
-	for name, decisions := range h.admits {
-		w := fullest(decisions, rate)
+	for _, name := range slices.Sorted(maps.Keys(h.admits)) {
+		w := fullest(h.admits[name], rate)
 		w.client, w.allowed = name, float64(h.limit.Burst*(1+h.evicts[caller{name: name}]))
 		if w.burst <= w.allowed+1e-6 {
 			continue
@@ -154,13 +177,15 @@ type window struct {
 	allowed  float64 // largest burst allowed
 }
 
-// fullest finds, among all windows i..j, the one that exceeds its refill by most:
+// fullest finds, among all windows i..j, the one that exceeds its refill by
+// most:
 //
 //	burst(i, j) = (j - i + 1) - rate*(end_j - begin_i)
 //	            = (j + 1 - rate*end_j) - (i - rate*begin_i)
 //
-// For each j the best i is the one with the least i - rate*begin_i so far, and a running minimum turns n² windows into
-// one pass. Decisions may overlap: the end of a window is the latest end of any decision in it.
+// For each j the best i is the one with the least i - rate*begin_i so far, and
+// a running minimum turns n² windows into one pass. Decisions may overlap: the
+// end of a window is the latest end of any decision in it.
 func fullest(decisions []decision, rate float64) window {
 	slices.SortFunc(decisions, func(a, b decision) int { return cmp.Compare(a.begin, b.begin) })
 	var (

@@ -12,7 +12,8 @@ const lastYear = 9e9 // unix seconds, in the year 2255: the nanoseconds still fi
 // lineParser reads one line of a log; its request.at counts from 1970.
 type lineParser func(line string) (request, bool)
 
-// detect chooses the format by the first line of a log, and says whether that line is a header.
+// detect chooses the format by the first line of a log, and says whether that
+// line is a header.
 func detect(line string) (format string, parse lineParser, header bool) {
 	if columns, ok := tsvColumns(line); ok {
 		return "nasa-tsv", columns.parse, true
@@ -42,6 +43,8 @@ func parseCommon(line string) (request, bool) {
 	return req, ok && okTime && okRequest && !f.failed
 }
 
+// parseStamp reads the time of the Common Log Format. The zone is part of it,
+// so no default zone is ever assumed.
 func parseStamp(s string) (time.Duration, bool) {
 	t, err := time.Parse("02/Jan/2006:15:04:05 -0700", s)
 	if err != nil {
@@ -50,7 +53,8 @@ func parseStamp(s string) (time.Duration, bool) {
 	return unixTime(t.Unix())
 }
 
-// splitRequest takes "METHOD SP target [SP version]" apart. A target may hold spaces: careless clients send them.
+// splitRequest takes "METHOD SP target [SP version]" apart. A target may hold
+// spaces: careless clients send them.
 func splitRequest(asked string) (method, target string, ok bool) {
 	method, target, _ = strings.Cut(asked, " ")
 	if i := strings.LastIndexByte(target, ' '); i >= 0 && strings.HasPrefix(target[i+1:], "HTTP/") {
@@ -62,6 +66,8 @@ func splitRequest(asked string) (method, target string, ok bool) {
 // raw holds the parts that all formats share, before they are checked.
 type raw struct{ client, method, target, status, size string }
 
+// request returns the checked request. A method only has to be a token; which
+// ones make sense is for the origin to say.
 func (r raw) request(at time.Duration) (request, bool) {
 	status, err := strconv.Atoi(r.status)
 	size, ok := byteCount(r.size)
@@ -71,7 +77,8 @@ func (r raw) request(at time.Duration) (request, bool) {
 	return request{at, r.client, r.method, r.target, status, size}, true
 }
 
-// fields walks over a line. After a failure everything fails, so that one check at the end will do.
+// fields walks over a line. After a failure everything fails, so that one check
+// at the end will do.
 type fields struct {
 	rest   string
 	failed bool
@@ -92,7 +99,8 @@ func (f *fields) skip(separator string) {
 	f.failed = f.failed || !found
 }
 
-// quoted returns the text up to the closing quote, with \" and \\ resolved. The opening quote is already behind.
+// quoted returns the text up to the closing quote, with \" and \\ resolved. The
+// opening quote is already behind.
 func (f *fields) quoted() string {
 	var b strings.Builder
 	for i := 0; i < len(f.rest); i++ {
@@ -111,7 +119,8 @@ func (f *fields) quoted() string {
 	return ""
 }
 
-// columns holds where a tab-separated log keeps what we need; size is -1 where the log has none.
+// columns holds where a tab-separated log keeps what we need; size is -1 where
+// the log has none.
 type columns struct{ host, time, method, url, response, size, width int }
 
 // tsvColumns reads a header line such as
@@ -125,6 +134,8 @@ func tsvColumns(header string) (columns, bool) {
 	return c, min(c.host, c.time, c.method, c.url, c.response) >= 0
 }
 
+// parse reads a row. Columns beyond those in the header are ignored, a row that
+// lacks one of ours is bad.
 func (c columns) parse(line string) (request, bool) {
 	row := strings.Split(line, "\t")
 	if len(row) < c.width {
@@ -139,6 +150,7 @@ func (c columns) parse(line string) (request, bool) {
 	return req, ok && okTime && req.path != ""
 }
 
+// parseUnix reads whole seconds since 1970.
 func parseUnix(s string) (time.Duration, bool) {
 	seconds, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -161,7 +173,8 @@ func byteCount(s string) (int64, bool) {
 	return n, err == nil && n >= 0
 }
 
-// isMethod reports whether s is a token of RFC 9110, which is all that a method has to be.
+// isMethod reports whether s is a token of RFC 9110, which is all that a method
+// has to be.
 func isMethod(s string) bool {
 	const special = "!#$%&'*+-.^_`|~"
 	for _, c := range []byte(s) {

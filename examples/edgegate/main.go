@@ -1,8 +1,36 @@
-// Command edgegate replays a day of web traffic through a small edge on loopback: a gateway built from tokenbucket and
-// lru in front of three origins that serve real files. Every figure it prints is counted from requests that went over TCP.
+// Command edgegate replays a day of web traffic through a small edge on
+// loopback: a gateway built from tokenbucket and lru in front of three origins
+// that serve real files. Every figure it prints is counted from requests that
+// went over TCP.
 //
 //	go run ./examples/edgegate -headless
 //	go run ./examples/edgegate -headless -log access.log.gz -speed 3600
+//
+// # The parts
+//
+//	log or synthetic day ──> replayer ──> gateway ──> origin-0, origin-1, origin-2
+//	        │                                │
+//	        └──> exact pass ──> report <─────┘
+//
+// All of them are in one process but talk over real sockets. The replayer keeps
+// to the times of the log, divided by -speed. The gateway limits each client
+// and caches answers. Beside the replay, an exact pass decides the same
+// requests one by one at their logged times; the report prints both, so that a
+// limiter which is off by one, or a cache which is not quite LRU, shows.
+//
+// # Reading the program
+//
+// gateway.go is the answer to the question how a limiter and a cache go
+// together. replay.go shows how to load a server without flattering it,
+// invariants.go how to check a limiter from the outside, oracle.go what it
+// should have done, and traffic.go how to make a day of traffic that has the
+// bursts of a real one. The rest is flags, formats and printing.
+//
+// # Limits
+//
+// Entries of the cache do not expire, and two requests that miss on the same
+// target both go to the origin. Nothing is retried. An origin that fails is a
+// 502 or 504 at once.
 package main
 
 import (
@@ -31,8 +59,9 @@ func main() {
 	os.Exit(run(interruptible(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// interruptible returns a context that ends with the first signal. The second signal ends the process, and so does time:
-// an input that blocks must not outlive the user's patience.
+// interruptible returns a context that ends with the first signal. The second
+// signal ends the process, and so does time: an input that blocks must not
+// outlive the user's patience.
 func interruptible() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -86,7 +115,8 @@ func verdict(broken []violation, notes *printer) int {
 	return exitBroken
 }
 
-// simulate loads the input, runs the edge and checks the invariants. An error means that nothing can be reported.
+// simulate loads the input, runs the edge and checks the invariants. An error
+// means that nothing can be reported.
 func simulate(ctx context.Context, opts options, out, notes *printer) (*report, error) {
 	in, err := loadInput(ctx, opts)
 	if err != nil {
@@ -107,7 +137,8 @@ func simulate(ctx context.Context, opts options, out, notes *printer) (*report, 
 	return e.report(sum, heap, before, broken)
 }
 
-// announce prints the line of addresses that scripts wait for. With -json stdout belongs to the report alone.
+// announce prints the line of addresses that scripts wait for. With -json
+// stdout belongs to the report alone.
 func announce(address string, opts options, out, notes *printer) {
 	progress := out
 	if opts.json {
@@ -122,6 +153,8 @@ func announce(address string, opts options, out, notes *printer) {
 	}
 }
 
+// heapBytes is what the program holds at the end of the replay, caches and
+// record included.
 func heapBytes() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

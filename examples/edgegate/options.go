@@ -20,17 +20,23 @@ const maxEntries = 1 << 20
 
 // options are the flags.
 type options struct {
-	headless  bool
-	seconds   time.Duration // 0: until the input ends
-	log       string        // "": the synthetic day
-	speed     speed
-	maxGap    time.Duration // 0: off
-	docroot   string        // "": the Go source tree
-	seed      uint64
+	headless bool
+	json     bool
+
+	// The input: a log, or the synthetic day of the seed when log is "".
+	log    string
+	seed   uint64
+	maxGap time.Duration // 0: off
+
+	// How it is replayed.
+	speed   speed
+	seconds time.Duration // 0: until the input ends
+
+	// The edge.
+	docroot   string // "": the Go source tree
 	policy    policy
 	clients   int
 	cacheSize int
-	json      bool
 	sabotage  string
 }
 
@@ -42,7 +48,8 @@ There is no page yet: the program runs as with -headless whether or not the flag
 
 `
 
-// flagSet defines the flags. Each checks its own value, so a refusal names the flag.
+// flagSet defines the flags. Each checks its own value, so a refusal names the
+// flag.
 func flagSet(o *options) *flag.FlagSet {
 	fs := flag.NewFlagSet("edgegate", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // run prints the one line that matters
@@ -68,7 +75,8 @@ func flagSet(o *options) *flag.FlagSet {
 	return fs
 }
 
-// parseOptions returns flag.ErrHelp for -h, or an error of one line that names the flag.
+// parseOptions returns flag.ErrHelp for -h, or an error of one line that names
+// the flag.
 func parseOptions(args []string) (options, error) {
 	o := options{
 		speed:     600 * speedUnit,
@@ -87,6 +95,7 @@ func parseOptions(args []string) (options, error) {
 	return o, nil
 }
 
+// printUsage is the answer to -h, which goes to stdout: it was asked for.
 func printUsage(w io.Writer) {
 	fs := flagSet(new(options))
 	fs.SetOutput(w)
@@ -102,6 +111,7 @@ func set[T any](target *T, parse func(string) (T, error)) func(string) error {
 	}
 }
 
+// setSeconds accepts fractions. The comparison is written so that NaN fails it.
 func setSeconds(target *time.Duration) func(string) error {
 	return set(target, func(s string) (time.Duration, error) {
 		seconds, err := strconv.ParseFloat(s, 64)
@@ -112,6 +122,7 @@ func setSeconds(target *time.Duration) func(string) error {
 	})
 }
 
+// setGap takes a duration in the time of the log.
 func setGap(target *time.Duration) func(string) error {
 	return set(target, func(s string) (time.Duration, error) {
 		gap, err := time.ParseDuration(s)
@@ -122,6 +133,8 @@ func setGap(target *time.Duration) func(string) error {
 	})
 }
 
+// setPath refuses "", which a shell makes of an unset variable and which would
+// silently mean the default.
 func setPath(target *string) func(string) error {
 	return set(target, func(s string) (string, error) {
 		if s == "" {
@@ -131,6 +144,8 @@ func setPath(target *string) func(string) error {
 	})
 }
 
+// parseBurst has no upper bound of its own: how much is too much depends on the
+// rate, see policy.bucket.
 func parseBurst(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 1 {
@@ -139,6 +154,7 @@ func parseBurst(s string) (int64, error) {
 	return n, nil
 }
 
+// parseSeed accepts 0 too: every seed gives a day.
 func parseSeed(s string) (uint64, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
@@ -147,6 +163,7 @@ func parseSeed(s string) (uint64, error) {
 	return n, nil
 }
 
+// parseEntries reads a capacity.
 func parseEntries(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > maxEntries {
@@ -155,7 +172,8 @@ func parseEntries(s string) (int, error) {
 	return n, nil
 }
 
-// goSource finds the source tree of the Go distribution; runtime.GOROOT knows only where the program was built.
+// goSource finds the source tree of the Go distribution; runtime.GOROOT knows
+// only where the program was built.
 func goSource(ctx context.Context) (string, error) {
 	root := os.Getenv("GOROOT")
 	if root == "" {

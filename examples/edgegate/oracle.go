@@ -6,8 +6,17 @@ import (
 	"github.com/mainstay-go/mainstay/lru"
 )
 
-// expectation is what a stream must lead to when its requests are decided one after the other at their logged times,
-// without threads, sockets or a clock. A replay is compared with it.
+// expectation is what a stream must lead to when its requests are decided one
+// after the other at their logged times, without threads, sockets or a clock. A
+// replay is compared with it.
+//
+// The two differ by the replay lag, multiplied by the speed. At -speed 3600 a
+// request that goes out 1 ms late is decided 3.6 s late in the time of the log.
+// A bucket of 30 tokens that gains one each 30 s hardly notices: a client is
+// denied after a burst of thirty, wherever in those 3.6 s it begins. A bucket
+// of 5 tokens that gains one each second is another limiter then, and no replay
+// at that speed can judge it. That is what clock error does to a limiter: it
+// matters in proportion to the time in which the bucket fills.
 type expectation struct {
 	denied   int64
 	deniedBy map[string]int64
@@ -40,14 +49,16 @@ func expect(stream []request, p policy, cacheSize int) (expectation, error) {
 	return e, nil
 }
 
-// cacheKeyOf returns the key under which the gateway caches the answer, if it does.
+// cacheKeyOf returns the key under which the gateway caches the answer, if it
+// does.
 func cacheKeyOf(r request) (cacheKey, bool) {
 	w := onWire(r)
 	return cacheKey{w.target, w.missing}, cacheable(w.method)
 }
 
-// eventLimiter is the token bucket of a policy in event time. All its numbers are integers: a level is counted in parts
-// of a token, per parts make a token, and a nanosecond brings tokens parts. Nothing is ever rounded.
+// eventLimiter is the token bucket of a policy in event time. All its numbers
+// are integers: a level is counted in parts of a token, per parts make a token,
+// and a nanosecond brings tokens parts. Nothing is ever rounded.
 type eventLimiter struct {
 	policy
 	clients map[string]*eventBucket
@@ -58,6 +69,8 @@ type eventBucket struct {
 	at    time.Duration
 }
 
+// allow takes a token of the client at an instant of the log. A client's first
+// bucket is full.
 func (l eventLimiter) allow(client string, at time.Duration) bool {
 	full := l.burst * int64(l.per)
 	b := l.clients[client]

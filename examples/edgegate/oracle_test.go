@@ -17,7 +17,7 @@ func TestExpectedDenials(t *testing.T) {
 	tests := []struct {
 		name            string
 		stream          func(t *testing.T) []request
-		denied, clients int
+		denied, clients int64
 	}{
 		{"synthetic", func(*testing.T) []request { return syntheticDay(1) }, 2394, 36},
 		{"NASA", func(t *testing.T) []request { return load(t, nasaDay) }, 259, 15},
@@ -29,10 +29,10 @@ func TestExpectedDenials(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			want, err := expect(tt.stream(t), defaultPolicy, 256)
+			got, err := expect(tt.stream(t), defaultPolicy, 256)
 			require.NoError(t, err)
-			assert.EqualValues(t, tt.denied, want.denied)
-			assert.Len(t, want.deniedBy, tt.clients)
+			assert.Equal(t, tt.denied, got.denied)
+			assert.Len(t, got.deniedBy, int(tt.clients))
 		})
 	}
 }

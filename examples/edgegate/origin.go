@@ -12,17 +12,20 @@ import (
 	"time"
 )
 
-// originCount is the number of origins; a target belongs to one of them by its hash.
+// originCount is the number of origins; a target belongs to one of them by its
+// hash.
 const originCount = 3
 
-// site is the tree of Go source that the origins serve. Its file sizes happen to be spread like the answers of a web
-// server of the day: half below 3 kB, a few in the megabytes.
+// site is the tree of Go source that the origins serve. Its file sizes happen
+// to be spread like the answers of a web server of the day: half below 3 kB, a
+// few in the megabytes.
 type site struct {
 	root  string
 	files []string // sorted by slash path, relative to root
 }
 
-// openSite lists the regular *.go files below root. The root itself may be a symbolic link, as GOROOT often is.
+// openSite lists the regular *.go files below root. The root itself may be a
+// symbolic link, as GOROOT often is.
 func openSite(root string) (*site, error) {
 	resolved, err := filepath.EvalSymlinks(root)
 	if err != nil {
@@ -45,7 +48,8 @@ func openSite(root string) (*site, error) {
 	return s, nil
 }
 
-// file returns the file that stands for a target: it is chosen by number, so no text of a request becomes a file name.
+// file returns the file that stands for a target: it is chosen by number, so no
+// text of a request becomes a file name.
 func (s *site) file(target string) string {
 	n := fnv1a64(target) % uint64(len(s.files))
 	return filepath.Join(s.root, filepath.FromSlash(s.files[n]))
@@ -58,6 +62,8 @@ type origin struct {
 	requests atomic.Int64 // of the replayer, passed on by the gateway
 }
 
+// ServeHTTP lets the wish for a 404 win over everything else: it stands for a
+// file that was missing in the log.
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if o.seal.on(r.Header) {
 		o.requests.Add(1)
@@ -73,6 +79,8 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// serveFile sets the type itself. To guess it would mean to read the file
+// twice, and the tables of MIME types differ between machines.
 func (o *origin) serveFile(w http.ResponseWriter, r *http.Request) {
 	file, err := os.Open(o.site.file(r.RequestURI))
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/mainstay-go/mainstay/tokenbucket"
 )
 
-// policy is what every client may do, in the time of the log: tokens every per, at most burst at once.
+// policy is what every client may do, in the time of the log: tokens every per,
+// at most burst at once.
 type policy struct {
 	tokens int64
 	per    time.Duration
@@ -44,8 +45,9 @@ func (p policy) interval() float64 { return p.per.Seconds() / float64(p.tokens) 
 // String returns "1 per 30s, burst 30".
 func (p policy) String() string { return fmt.Sprintf("%d per %v, burst %d", p.tokens, p.per, p.burst) }
 
-// bucket returns the policy in wall time. The speed multiplies the rate as a fraction, not as a float: 1 per 30 s,
-// 3600 times faster, is 120 per second to the last nanosecond.
+// bucket returns the policy in wall time. The speed multiplies the rate as a
+// fraction, not as a float: 1 per 30 s, 3600 times faster, is 120 per second to
+// the last nanosecond.
 func (p policy) bucket(s speed) (tokenbucket.Config, error) {
 	if p.burst > math.MaxInt64/int64(p.per) {
 		return tokenbucket.Config{}, errors.New("-burst is too large for this -rate")
@@ -60,7 +62,8 @@ func (p policy) bucket(s speed) (tokenbucket.Config, error) {
 	return cfg, nil
 }
 
-// speed is how much faster than the log the replay runs, in units of 1/speedUnit.
+// speed is how much faster than the log the replay runs, in units of
+// 1/speedUnit.
 type speed int64
 
 const (
@@ -68,6 +71,8 @@ const (
 	maxSpeed  = 1e6
 )
 
+// parseSpeed rejects more decimals than it can keep rather than round them
+// away.
 func parseSpeed(s string) (speed, error) {
 	v, err := strconv.ParseFloat(s, 64)
 	units := math.Round(v * speedUnit)
@@ -77,6 +82,8 @@ func parseSpeed(s string) (speed, error) {
 	return speed(units), nil
 }
 
+// factor is for the schedule and the report, where a rounding of 1e-16 is no
+// harm.
 func (s speed) factor() float64 { return float64(s) / speedUnit }
 
 // wall returns when an instant of the log comes in the replay.

@@ -12,12 +12,14 @@ import (
 	"time"
 )
 
-// printer remembers the first write that failed, so that one look at the end will do.
+// printer remembers the first write that failed, so that one look at the end
+// will do.
 type printer struct {
 	w   io.Writer
 	err error
 }
 
+// printf does nothing after a failure.
 func (p *printer) printf(format string, args ...any) {
 	if p.err == nil {
 		_, p.err = fmt.Fprintf(p.w, format, args...)
@@ -35,7 +37,8 @@ func (r *report) print(p *printer, opts options) error {
 	return p.err
 }
 
-// printStory says what was run, and how far the run is from a sequential pass over the same requests.
+// printStory says what was run, and how far the run is from a sequential pass
+// over the same requests.
 func (r *report) printStory(p *printer, opts options) {
 	in, run, got := r.Input, r.Run, r.Lanes["mainstay"]
 	source := fmt.Sprintf("synthetic day, seed %d", run.Seed)
@@ -53,7 +56,8 @@ func (r *report) printStory(p *printer, opts options) {
 		100*r.hitRatio, 100*r.expectedHitRatio)
 }
 
-// judgement compares the denials, unless the machine was too slow for a comparison to mean anything.
+// judgement compares the denials, unless the machine was too slow for a
+// comparison to mean anything.
 func (r *report) judgement() string {
 	if !r.Policy.Judged {
 		return fmt.Sprintf("not judged, the machine could not keep up (lag p99 above %v)", maxJudgedLag)

@@ -27,9 +27,24 @@ const (
 // errSeconds is the cause of a stop by -seconds.
 var errSeconds = errors.New("-seconds are over")
 
-// replayer sends a stream to the gateway at its own pace (an open loop): a request goes out when it is due, whether or
-// not the ones before it have been answered. Latency counts from the due time, so an answer that held others back is
-// charged for all of them.
+// replayer sends a stream to the gateway at its own pace (an open loop): a
+// request goes out when it is due, whether or not the ones before it have been
+// answered.
+//
+// The tempting version is a closed loop, in which each worker sends its next
+// request after the answer to its last. It measures a server that stalls for a
+// second as one slow request, because the others were politely held back:
+//
+//	due        1    2    3    4    5    6
+//	closed     1─────stall─────>2>3>4>5>6>     one slow answer of six
+//	open       1─────stall─────>
+//	                2──────────>
+//	                     3─────>  …            what users would have seen
+//
+// So latency counts from the due time, not from the time of sending, and a
+// request that had to wait for a worker is charged for the wait. The lag, by
+// which requests went out late, is reported beside it: a machine that cannot
+// keep up must not be read as a slow gateway.
 type replayer struct {
 	stream  []request
 	speed   speed
@@ -41,7 +56,8 @@ type replayer struct {
 	sends []send // by position in the stream; each is written by the one worker that sends it
 }
 
-// send is what became of one request. lag is how late it went out, latency how late the answer was complete.
+// send is what became of one request. lag is how late it went out, latency how
+// late the answer was complete.
 type send struct {
 	lag, latency   time.Duration
 	sent, answered bool
@@ -79,6 +95,8 @@ func (p *replayer) run(stop context.Context) (sending, error) {
 	return sum, err
 }
 
+// stopReason tells the end of the input from the two ways to be stopped before
+// it.
 func stopReason(stop context.Context, finished bool) string {
 	switch {
 	case finished:
@@ -90,7 +108,8 @@ func stopReason(stop context.Context, finished bool) string {
 	}
 }
 
-// schedule hands out each request when it is due, and reports whether it reached the end.
+// schedule hands out each request when it is due, and reports whether it
+// reached the end.
 func (p *replayer) schedule(stop context.Context, due chan<- int) bool {
 	defer close(due)
 	alarm := time.NewTimer(0)
@@ -107,9 +126,11 @@ func (p *replayer) schedule(stop context.Context, due chan<- int) bool {
 	return stop.Err() == nil
 }
 
+// due is the wall time of a request, counted from the start.
 func (p *replayer) due(i int) time.Duration { return p.speed.wall(p.stream[i].at) }
 
-// work sends what is due. After a stop the backlog is dropped: what has not been sent is not part of the run.
+// work sends what is due. After a stop the backlog is dropped: what has not
+// been sent is not part of the run.
 func (p *replayer) work(stop, flight context.Context, due <-chan int) error {
 	for i := range due {
 		if stop.Err() != nil {
@@ -127,7 +148,8 @@ func (p *replayer) work(stop, flight context.Context, due <-chan int) error {
 	return nil
 }
 
-// exchange sends one request and reads the answer to its end, without which the connection could not be used again.
+// exchange sends one request and reads the answer to its end, without which the
+// connection could not be used again.
 func (p *replayer) exchange(ask *http.Request) bool {
 	response, err := p.client.RoundTrip(ask)
 	if err != nil {
@@ -138,6 +160,8 @@ func (p *replayer) exchange(ask *http.Request) bool {
 	return err == nil
 }
 
+// request builds what goes on the wire, with the client of the log in a header:
+// all connections come from one address.
 func (p *replayer) request(ctx context.Context, r request) (*http.Request, error) {
 	w := onWire(r)
 	ask, err := http.NewRequestWithContext(ctx, w.method, "http://"+p.gateway, http.NoBody)
@@ -159,7 +183,8 @@ type wireRequest struct {
 	missing        bool
 }
 
-// onWire replays a logged 404 as a GET of a file that is missing, whatever its method was.
+// onWire replays a logged 404 as a GET of a file that is missing, whatever its
+// method was.
 func onWire(r request) wireRequest {
 	w := wireRequest{method: r.method, target: wireTarget(r.path)}
 	if r.status == http.StatusNotFound {
@@ -168,6 +193,7 @@ func onWire(r request) wireRequest {
 	return w
 }
 
+// sum reads what the workers wrote; they have ended, so nobody else looks.
 func (p *replayer) sum() sending {
 	s := sending{wall: time.Since(p.start)}
 	for _, one := range p.sends {
@@ -197,7 +223,8 @@ func (p *replayer) replayed() []request {
 	return stream
 }
 
-// percentile returns the nearest-rank percentile of a sorted sample, and 0 of none.
+// percentile returns the nearest-rank percentile of a sorted sample, and 0 of
+// none.
 func percentile(sorted []time.Duration, percent int) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// maxJudgedLag is the replay lag above which the machine, not the limiter, decides how many requests are denied.
+// maxJudgedLag is the replay lag above which the machine, not the limiter,
+// decides how many requests are denied.
 const maxJudgedLag = 50 * time.Millisecond
 
 // report is what a run has found out. Its JSON form is the schema edgegate/1.
@@ -22,62 +23,106 @@ type report struct {
 	hitRatio, expectedHitRatio float64
 }
 
+// inputReport describes what was to be replayed.
 type inputReport struct {
-	Source       string  `json:"source"`
-	Format       string  `json:"format,omitempty"`
-	Lines        int     `json:"lines"`
-	BadLines     int     `json:"bad_lines"`
-	OutOfOrder   int     `json:"out_of_order"`
-	Requests     int     `json:"requests"`
-	Clients      int     `json:"clients"`
-	URLs         int     `json:"urls"`
-	SpanSeconds  float64 `json:"span_seconds"`
-	DocrootFiles int     `json:"docroot_files"`
+	Source string `json:"source"` // "synthetic" or "log"
+
+	// Format is "clf", "combined" or "nasa-tsv"; the synthetic day has none.
+	Format string `json:"format,omitempty"`
+
+	// Lines counts what could have been a request: not blank lines, not a
+	// header. Of these, BadLines do not parse, and OutOfOrder are earlier than
+	// the good line above them.
+	Lines      int `json:"lines"`
+	BadLines   int `json:"bad_lines"`
+	OutOfOrder int `json:"out_of_order"`
+
+	// The whole input, whether or not all of it was replayed. URLs are counted
+	// as logged.
+	Requests    int     `json:"requests"`
+	Clients     int     `json:"clients"`
+	URLs        int     `json:"urls"`
+	SpanSeconds float64 `json:"span_seconds"`
+
+	DocrootFiles int `json:"docroot_files"`
 }
 
+// runReport describes the replay itself.
 type runReport struct {
-	Speed           float64   `json:"speed"`
-	Seed            uint64    `json:"seed"`
-	WallSeconds     float64   `json:"wall_seconds"`
-	Replayed        int64     `json:"replayed"`
-	Stopped         string    `json:"stopped"`
-	LagMS           quantiles `json:"lag_ms"`
-	GoroutinesStart int       `json:"goroutines_start"`
-	GoroutinesEnd   int       `json:"goroutines_end"`
-	HeapBytes       uint64    `json:"heap_bytes"`
-	Go              string    `json:"go"`
+	Speed       float64 `json:"speed"`
+	Seed        uint64  `json:"seed"`
+	WallSeconds float64 `json:"wall_seconds"`
+
+	// Replayed counts the requests that were sent.
+	Replayed int64 `json:"replayed"`
+
+	// Stopped is "end", "seconds" or "signal".
+	Stopped string `json:"stopped"`
+
+	// LagMS is how late requests went out. Multiplied by Speed it is the error
+	// of the replay in the time of the log.
+	LagMS quantiles `json:"lag_ms"`
+
+	// Before the servers started, and after they had stopped.
+	GoroutinesStart int `json:"goroutines_start"`
+	GoroutinesEnd   int `json:"goroutines_end"`
+
+	// HeapBytes is the heap in use at the end of the replay.
+	HeapBytes uint64 `json:"heap_bytes"`
+	Go        string `json:"go"`
 }
 
+// policyReport describes the limiter and what it should have done.
 type policyReport struct {
-	IntervalSeconds       float64 `json:"interval_seconds"`
-	Burst                 int64   `json:"burst"`
-	DeniedExpected        int64   `json:"denied_expected"`
-	ClientsDeniedExpected int     `json:"clients_denied_expected"`
-	Judged                bool    `json:"judged"`
+	// IntervalSeconds is the time of the log in which one token comes.
+	IntervalSeconds float64 `json:"interval_seconds"`
+	Burst           int64   `json:"burst"`
+
+	// What the exact pass over the replayed requests denies.
+	DeniedExpected        int64 `json:"denied_expected"`
+	ClientsDeniedExpected int   `json:"clients_denied_expected"`
+
+	// Judged is false when the lag was too large for the denials to be
+	// compared.
+	Judged bool `json:"judged"`
 }
 
 // lane is what one gateway did.
 type lane struct {
-	In              int64            `json:"in"`
-	Hit             int64            `json:"hit"`
-	Coalesced       int64            `json:"coalesced"`
-	OriginOK        int64            `json:"origin_ok"`
-	Denied          int64            `json:"denied"`
-	Failed          int64            `json:"failed"`
-	Status          map[string]int64 `json:"status"`
-	Bytes           int64            `json:"bytes"`
-	LatencyMS       quantiles        `json:"latency_ms"`
-	OriginRequests  int64            `json:"origin_requests"`
-	OriginByNode    map[string]int64 `json:"origin_by_node"`
-	Cache           cacheReport      `json:"cache"`
+	// In counts the requests that arrived from the replayer. It is the sum of
+	// the five outcomes below.
+	In        int64 `json:"in"`
+	Hit       int64 `json:"hit"`
+	Coalesced int64 `json:"coalesced"`
+	OriginOK  int64 `json:"origin_ok"`
+	Denied    int64 `json:"denied"`
+	Failed    int64 `json:"failed"`
+
+	// Status counts the answers by status code. Bytes is the sum of the bodies
+	// sent with a 200.
+	Status map[string]int64 `json:"status"`
+	Bytes  int64            `json:"bytes"`
+
+	// LatencyMS is measured by the replayer, from the time a request was due.
+	LatencyMS quantiles `json:"latency_ms"`
+
+	// Counted by the origins themselves, not by the gateway.
+	OriginRequests int64            `json:"origin_requests"`
+	OriginByNode   map[string]int64 `json:"origin_by_node"`
+
+	Cache cacheReport `json:"cache"`
+
+	// BucketEvictions counts buckets pushed out by other clients. Each may have
+	// granted its client a fresh burst.
 	BucketEvictions uint64           `json:"bucket_evictions"`
 	DeniedClients   int              `json:"denied_clients"`
 	DeniedByClient  map[string]int64 `json:"denied_by_client"`
 }
 
+// cacheReport describes the response cache at the end of the run.
 type cacheReport struct {
 	Entries   int    `json:"entries"`
-	Capacity  int    `json:"capacity"`
+	Capacity  int    `json:"capacity"` // as asked for by -cache
 	Evictions uint64 `json:"evictions"`
 }
 
@@ -88,12 +133,15 @@ type quantiles struct {
 	Max float64 `json:"max"`
 }
 
+// quantilesOf takes exact ranks of the whole sample; a histogram would do for a
+// million requests, not for the p99 of 500.
 func quantilesOf(sorted []time.Duration) quantiles {
-	ms := func(percent int) float64 { return percentile(sorted, percent).Seconds() * 1000 }
+	ms := func(percent int) float64 { return float64(percentile(sorted, percent)) / float64(time.Millisecond) }
 	return quantiles{ms(50), ms(99), ms(100)}
 }
 
-// report compares the run with what the part of the stream that was sent should have led to.
+// report compares the run with what the part of the stream that was sent should
+// have led to.
 func (e *edge) report(s sending, heap uint64, goroutines int, broken []violation) (*report, error) {
 	want, err := expect(e.replayer.replayed(), e.opts.policy, e.opts.cacheSize)
 	if err != nil {
@@ -131,6 +179,7 @@ func (e *edge) report(s sending, heap uint64, goroutines int, broken []violation
 	}, nil
 }
 
+// inputReport counts logged targets, not wire targets: it describes the log.
 func (e *edge) inputReport() inputReport {
 	clients, urls := make(map[string]bool), make(map[string]bool)
 	for _, r := range e.stream {

@@ -11,10 +11,12 @@ import (
 	"github.com/mainstay-go/mainstay/lru"
 )
 
-// A check that never failed proves nothing. A sabotage plants the fault that one invariant is there to catch; the run
-// must then end with exit code 1 and name that invariant.
+// A check that never failed proves nothing. A sabotage plants the fault that
+// one invariant is there to catch; the run must then end with exit code 1 and
+// name that invariant.
 //
-// sabotage is a set of hooks in the gateway, all nil unless -sabotage asks for one.
+// sabotage is a set of hooks in the gateway, all nil unless -sabotage asks for
+// one.
 type sabotage struct {
 	losing  func() bool
 	letting func() bool
@@ -31,8 +33,11 @@ var sabotages = map[string]func() sabotage{
 // listSabotages is the name that prints the others.
 const listSabotages = "list"
 
+// sabotageNames is sorted, as everything is that comes out of a map here.
 func sabotageNames() []string { return slices.Sorted(maps.Keys(sabotages)) }
 
+// parseSabotage refuses a name that would plant nothing: such a run would pass,
+// and prove the opposite of what was asked.
 func parseSabotage(name string) (string, error) {
 	if _, ok := sabotages[name]; !ok && name != listSabotages {
 		return "", fmt.Errorf("want one of %s, %s", strings.Join(sabotageNames(), ", "), listSabotages)
@@ -61,12 +66,14 @@ func (s sabotage) onCache(cache *lru.Cache[cacheKey, *answer]) {
 	}
 }
 
+// everyNth is counted, not drawn: a sabotage must strike in every run.
 func everyNth(n int64) func() bool {
 	var calls atomic.Int64
 	return func() bool { return calls.Add(1)%n == 0 }
 }
 
-// overfill makes the cache twice as large as everybody believes, and uses the room.
+// overfill makes the cache twice as large as everybody believes, and uses the
+// room.
 func overfill(cache *lru.Cache[cacheKey, *answer]) {
 	believed := cache.Cap()
 	if _, err := cache.Resize(2 * believed); err != nil {

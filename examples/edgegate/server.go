@@ -27,7 +27,8 @@ type server struct {
 	listener net.Listener
 }
 
-// servers are all servers of a run, with the goroutines that accept their connections.
+// servers are all servers of a run, with the goroutines that accept their
+// connections.
 type servers struct {
 	all     []*server
 	serving errgroup.Group
@@ -49,7 +50,8 @@ func (s *servers) start(ctx context.Context, name string, handler http.Handler) 
 	return srv, nil
 }
 
-// stop shuts the servers down in the reverse order of their start: the gateway before the origins behind it.
+// stop shuts the servers down in the reverse order of their start: the gateway
+// before the origins behind it.
 func (s *servers) stop(ctx context.Context) error {
 	for _, srv := range slices.Backward(s.all) {
 		srv.stop(ctx)
@@ -60,6 +62,8 @@ func (s *servers) stop(ctx context.Context) error {
 	return nil
 }
 
+// stop works even when ctx is done already: the usual reason to stop is that it
+// is.
 func (s *server) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
@@ -68,10 +72,11 @@ func (s *server) stop(ctx context.Context) {
 	}
 }
 
+// address is host:port as the system chose it.
 func (s *server) address() string { return s.listener.Addr().String() }
 
-// listening reports whether the port is still held. It asks the socket itself; a connection attempt could be answered
-// by whoever took the port afterwards.
+// listening reports whether the port is still held. It asks the socket itself;
+// a connection attempt could be answered by whoever took the port afterwards.
 func (s *server) listening() bool {
 	tcp, ok := s.listener.(*net.TCPListener)
 	return ok && !errors.Is(tcp.SetDeadline(time.Time{}), net.ErrClosed)

@@ -11,11 +11,18 @@ import (
 type outcome int
 
 const (
-	hit       outcome = iota // answered from the cache
-	coalesced                // answered by the load of another request
-	originOK                 // answered by an origin
-	denied                   // refused by the limiter
-	failed                   // no usable answer from the origin
+	// hit was answered from the cache.
+	hit outcome = iota
+	// coalesced was answered by the load of another request. A plain cache has
+	// none of these; the report shows the zero.
+	coalesced
+	// originOK was answered by its own load. A 404 and a 405 are good answers.
+	originOK
+	// denied was refused by the limiter with a 429.
+	denied
+	// failed got no usable answer from its origin: a 502, or a 504 in time.
+	failed
+
 	outcomeCount
 )
 
@@ -27,6 +34,7 @@ type tally struct {
 	deniedBy          counter[string]
 }
 
+// answered counts the status, and the bytes of real answers.
 func (t *tally) answered(status, bodyLength int) {
 	t.status.add(status)
 	if status == http.StatusOK {
@@ -49,6 +57,8 @@ type counter[K comparable] struct {
 	counts map[K]int64 // guarded by mu
 }
 
+// add counts one. A mutex will do: it is held for one map update, and only
+// denials and statuses come here.
 func (c *counter[K]) add(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,6 +68,7 @@ func (c *counter[K]) add(key K) {
 	c.counts[key]++
 }
 
+// snapshot returns a copy.
 func (c *counter[K]) snapshot() map[K]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,6 +80,8 @@ func (c *counter[K]) snapshot() map[K]int64 {
 // peak is the largest number observed.
 type peak struct{ highest atomic.Int64 }
 
+// observe keeps n if nothing larger was seen. A failed swap means that somebody
+// raised the peak: look again.
 func (p *peak) observe(n int) {
 	for {
 		seen := p.highest.Load()

@@ -3,15 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"math/bits"
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"sort"
 	"time"
 )
 
-// request is one line of traffic, synthetic or logged. Its strings are shared between requests.
+// request is one line of traffic, synthetic or logged. Its strings are shared
+// between requests.
 type request struct {
 	at     time.Duration // since the first instant of the stream
 	client string
@@ -21,15 +20,20 @@ type request struct {
 	bytes  int64  // the logged size; 0 when unknown
 }
 
-// The synthetic day follows the published shape of one day of the NASA-HTTP trace (Arlitt and Williamson, "Web Server
-// Workload Characterization", SIGMETRICS 1996): 12.9 hours, a quiet night, a busy afternoon, few hot URLs and a long tail.
+// The synthetic day follows the published shape of one day of the NASA-HTTP
+// trace (Arlitt and Williamson, "Web Server Workload Characterization",
+// SIGMETRICS 1996): 12.9 hours, a quiet night, a busy afternoon, few hot URLs
+// and a long tail.
 //
-// Visitors arrive as a Poisson process whose rate follows hourlyQuota and wanders every five minutes by a gamma factor.
-// A visitor opens a page, loads its inline images within three seconds, thinks, and perhaps opens another page. These
-// nested bursts, and not any explicit noise, make the request count per minute about eighteen times as dispersed as a
-// plain Poisson stream would be.
+// Visitors arrive as a Poisson process whose rate follows hourlyQuota and
+// wanders every five minutes by a gamma factor. A visitor opens a page, loads
+// its inline images within three seconds, thinks, and perhaps opens another
+// page. These nested bursts, and not any explicit noise, make the request count
+// per minute about eighteen times as dispersed as a plain Poisson stream would
+// be.
 //
-// Whatever decides is an integer: the same seed gives the same bytes on every platform, whatever its floats do.
+// Whatever decides is an integer: the same seed gives the same bytes on every
+// platform, whatever its floats do.
 const (
 	daySpan = 12*time.Hour + 54*time.Minute
 
@@ -51,11 +55,13 @@ const (
 	inlineWithinMsec = 3000
 )
 
-// hourlyQuota is how many requests ordinary visitors make in each hour; the last "hour" has 54 minutes. It is 96 % of
-// the measured day, which leaves room for the abusers.
+// hourlyQuota is how many requests ordinary visitors make in each hour; the
+// last "hour" has 54 minutes. It is 96 % of the measured day, which leaves room
+// for the abusers.
 var hourlyQuota = [...]int{953, 1170, 946, 1100, 981, 1707, 2744, 3071, 3636, 3886, 4265, 3167, 2103}
 
-// thinkSeconds holds the sixteenths of a lognormal think time with median 30 s and sigma 1.4, cut off at both ends.
+// thinkSeconds holds the sixteenths of a lognormal think time with median 30 s
+// and sigma 1.4, cut off at both ends.
 var thinkSeconds = [...]uint64{2, 4, 6, 9, 12, 15, 19, 24, 30, 37, 47, 59, 77, 104, 150, 257, 519}
 
 // syntheticDay returns the stream of the seed, in time order.
@@ -69,6 +75,8 @@ func syntheticDay(seed uint64) []request {
 	return d.stream
 }
 
+// byTime orders a stream; sort stably with it, for equal times keep the order
+// of the log.
 func byTime(a, b request) int { return cmp.Compare(a.at, b.at) }
 
 // day is a stream under construction.
@@ -82,6 +90,7 @@ type day struct {
 	pageRank, imageRank, brokenRank          ranks
 }
 
+// newDay builds the tables that the visitors draw from.
 func newDay(seed uint64) *day {
 	return &day{
 		dice:          dice{rand.NewPCG(seed, 0)},
@@ -94,6 +103,7 @@ func newDay(seed uint64) *day {
 	}
 }
 
+// numbered formats each target once; requests share the string.
 func numbered(format string, n int) []string {
 	targets := make([]string, n)
 	for i := range targets {
@@ -102,7 +112,8 @@ func numbered(format string, n int) []string {
 	return targets
 }
 
-// fillHour adds visitors until the hour holds its quota, counting what earlier visitors left in it.
+// fillHour adds visitors until the hour holds its quota, counting what earlier
+// visitors left in it.
 func (d *day) fillHour(hour int) {
 	busyness := make(ranks, slotsPerHour)
 	total := uint64(0)
@@ -132,6 +143,9 @@ func (d *day) visit(at time.Duration) {
 	}
 }
 
+// pageViews is geometric, cut off at maxPages. The cut keeps an ordinary
+// visitor below the burst of the policy most of the time, and the few devoted
+// ones make the busiest client of the day.
 func (d *day) pageViews() int {
 	views := 1
 	for views < maxPages && d.dice.below(100) < morePercent {
@@ -156,13 +170,15 @@ func (d *day) view(client string, at time.Duration) {
 	}
 }
 
+// think picks one of sixteen equally likely bands, then a point in it.
 func (d *day) think() time.Duration {
 	i := d.dice.below(uint64(len(thinkSeconds) - 1))
 	low, high := thinkSeconds[i]*1000, thinkSeconds[i+1]*1000
 	return time.Duration(low)*time.Millisecond + d.dice.millis(high-low)
 }
 
-// abuse adds the three clients that the limiter is for, each in a quiet hour of its own.
+// abuse adds the three clients that the limiter is for, each in a quiet hour of
+// its own.
 func (d *day) abuse() {
 	for i := range 300 { // five guesses a second for a minute
 		at := 4*time.Minute + time.Duration(i)*200*time.Millisecond
@@ -178,57 +194,11 @@ func (d *day) abuse() {
 	}
 }
 
+// add drops what would fall after the end of the day.
 func (d *day) add(r request) {
 	if r.at >= daySpan {
 		return
 	}
 	d.inHour[r.at/time.Hour]++
 	d.stream = append(d.stream, r)
-}
-
-// ranks is a discrete distribution: the running sums of the weights of ranks 0, 1, 2 and so on.
-type ranks []uint64
-
-// zipfMandelbrot weighs rank r, counted from 0, with 1/(r+1+shift): Zipf's law with a head flattened by shift.
-func zipfMandelbrot(n, shift int) ranks {
-	sums := make(ranks, n)
-	total := uint64(0)
-	for r := range sums {
-		total += (1 << 32) / uint64(r+1+shift)
-		sums[r] = total
-	}
-	return sums
-}
-
-func (s ranks) draw(d dice) int {
-	x := d.below(s[len(s)-1])
-	return sort.Search(len(s), func(i int) bool { return s[i] > x })
-}
-
-// dice is the only source of chance. It takes whole words from the PCG and nothing from rand.Rand, whose methods may
-// take another path on a 32-bit platform.
-type dice struct{ pcg *rand.PCG }
-
-// below returns a number in [0, n), with a bias of at most n/2^64.
-func (d dice) below(n uint64) uint64 {
-	high, _ := bits.Mul64(d.pcg.Uint64(), n)
-	return high
-}
-
-func (d dice) millis(n uint64) time.Duration { return time.Duration(d.below(n)) * time.Millisecond }
-
-// exponential returns an exponential variate of mean 1 with 32 fractional bits, from comparisons alone: a decreasing run
-// of uniform numbers that starts at x has odd length with probability e^-x (von Neumann, "Various Techniques Used in
-// Connection with Random Digits", 1951). Each run of even length adds 1.
-func (d dice) exponential() uint64 {
-	for whole := uint64(0); ; whole++ {
-		first := d.below(1 << 32)
-		odd := true
-		for last, next := first, d.below(1<<32); next < last; last, next = next, d.below(1<<32) {
-			odd = !odd
-		}
-		if odd {
-			return whole<<32 | first
-		}
-	}
 }

@@ -8,20 +8,27 @@ import (
 	"strings"
 )
 
-// Headers that the replayer adds for the gateway, and the gateway for the origins. They count only under the seal.
+// Headers that the replayer adds for the gateway, and the gateway for the
+// origins. They count only under the seal.
 const (
 	headerSeal    = "X-Edge-Seal"
 	headerClient  = "X-Edge-Client"  // the client in the log, percent-encoded
 	headerMissing = "X-Edge-Missing" // "1": the log says 404, so ask for a file that is not there
 )
 
-// seal is a secret of one run. Without it a request is a stranger's: it is keyed by its address, whatever it claims.
+// seal is a secret of one run. Without it a request is a stranger's: it is
+// keyed by its address, whatever it claims.
 type seal string
 
+// newSeal draws from crypto/rand: a neighbour on the machine must not be able
+// to guess it.
 func newSeal() seal { return seal(rand.Text()) }
 
+// stamp marks a request as the replayer's own.
 func (s seal) stamp(h http.Header) { h.Set(headerSeal, string(s)) }
 
+// on takes the same time for every wrong seal, so that it cannot be found out
+// byte by byte.
 func (s seal) on(h http.Header) bool {
 	return subtle.ConstantTimeCompare([]byte(s), []byte(h.Get(headerSeal))) == 1
 }
@@ -29,31 +36,34 @@ func (s seal) on(h http.Header) bool {
 // fileMissing reports whether the replayer wants a 404.
 func (s seal) fileMissing(h http.Header) bool { return h.Get(headerMissing) == "1" && s.on(h) }
 
-// requestURL addresses a wire target. Opaque puts the target on the request line byte for byte, where Path would be
-// decoded and encoded again.
+// requestURL addresses a wire target. Opaque puts the target on the request
+// line byte for byte, where Path would be decoded and encoded again.
 func requestURL(address, target string) *url.URL {
 	return &url.URL{Scheme: "http", Host: address, Opaque: target}
 }
 
-// wireTarget makes a logged target fit for a request line and leaves a fit one as it is:
+// wireTarget makes a logged target fit for a request line and leaves a fit one
+// as it is:
 //
 //	images/a b.gif   ->  /images/a%20b.gif
 //	/100%            ->  /100%25
 //	//host/x         ->  /%2Fhost/x
 //
-// The last one matters because a target that begins with two slashes is read as the name of another host.
+// The last one matters because a target that begins with two slashes is read as
+// the name of another host.
 func wireTarget(logged string) string {
 	var b strings.Builder
 	if !strings.HasPrefix(logged, "/") {
 		b.WriteByte('/')
 	}
 	for i := range len(logged) {
-		if c := logged[i]; !unfit(logged, i) {
+		c := logged[i]
+		if !unfit(logged, i) {
 			b.WriteByte(c)
-		} else {
-			const digits = "0123456789ABCDEF"
-			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+			continue
 		}
+		const digits = "0123456789ABCDEF"
+		b.Write([]byte{'%', digits[c>>4], digits[c&15]})
 	}
 	return b.String()
 }
@@ -72,6 +82,7 @@ func unfit(target string, i int) bool {
 	}
 }
 
+// isHex accepts both cases, as a URL may use either.
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }

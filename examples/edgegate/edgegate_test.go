@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestThreeSeconds runs the real thing: three hours of the synthetic day, with two of its abusers.
+func TestThreeSeconds(t *testing.T) {
+	r, out := runJSON(t, "-seconds", "3", "-speed", "3600")
+	require.Equal(t, exitOK, out.code, out.stderr)
+	l := r.Lanes["mainstay"]
+	assert.Equal(t, stoppedBySeconds, r.Run.Stopped)
+	assert.Equal(t, r.Run.Replayed, l.In)
+	assert.Equal(t, l.In, l.Hit+l.Coalesced+l.OriginOK+l.Denied+l.Failed)
+	assert.Positive(t, l.Hit)
+	assert.Positive(t, l.Bytes)
+	assert.Positive(t, r.Policy.DeniedExpected)
+	assert.NotContains(t, reportFields(t, out.stdout), "input.format", "unknown is absent")
+	if r.Run.LagMS.P99 > 10 {
+		t.Skipf("the machine is busy: requests go out %v ms late", r.Run.LagMS.P99)
+	}
+	assert.InEpsilon(t, r.Policy.DeniedExpected, l.Denied, 0.05)
+	want, err := expect(syntheticDay(1)[:r.Run.Replayed], defaultPolicy, 256)
+	require.NoError(t, err)
+	assert.InDelta(t, want.hitRatio, ratio(l.Hit, l.In-l.Denied), 0.01)
+}
+
+// TestSabotage: every fault makes the run fail and name the invariant that caught it, and no other.
+func TestSabotage(t *testing.T) {
+	for name, id := range map[string]string{"lost-request": conservation, "over-admit": limiterBound, "cache-overflow": cacheBound} {
+		t.Run(name, func(t *testing.T) {
+			require.Contains(t, sabotages, name)
+			begin := time.Now()
+			r, out := runJSON(t, append(crowd(t), "-sabotage", name)...)
+			assert.Equal(t, exitBroken, out.code)
+			require.Len(t, r.Violations, 1)
+			assert.Equal(t, id, r.Violations[0].ID)
+			assert.False(t, r.OK)
+			assert.Contains(t, out.stderr, "edgegate: "+id+" broken: ")
+			assert.Less(t, time.Since(begin), 2*time.Second)
+		})
+	}
+	assert.Len(t, sabotages, 3, "every sabotage is in the table above")
+}
+
+// crowd has enough requests and denials for every sabotage: those strike each hundredth and each tenth time.
+func crowd(t *testing.T) []string {
+	t.Helper()
+	var lines []string
+	for i := range 120 {
+		lines = append(lines, commonLine(i/40, "greedy", fmt.Sprint("/", i%50)), commonLine(i/40, fmt.Sprint("h", i), "/"))
+	}
+	return []string{"-log", writeLog(t, lines...), "-docroot", newSite(t, threeFiles)}
+}
+
+func TestSabotagedTable(t *testing.T) {
+	out := runProgram(t.Context(), append(smallRun(t), "-sabotage", "cache-overflow")...)
+	assert.Equal(t, exitBroken, out.code)
+	assert.Contains(t, out.stdout, "invariants: 3 of 4 hold\n")
+	assert.Contains(t, out.stderr, "I3 broken: the cache held")
+}
+
+// stampede is a log in which 24 times 50 clients ask for one cold URL in the same second, between 820 URLs seen once.
+func stampede() []string {
+	var lines []string
+	for burst := range 24 {
+		for client := range 50 {
+			lines = append(lines, commonLine(burst*60, fmt.Sprint("h", client), fmt.Sprint("/cold/", burst)))
+		}
+		for single := range 34 {
+			lines = append(lines, commonLine(burst*60+1+single, "reader", fmt.Sprint("/once/", burst, "/", single)))
+		}
+	}
+	for single := range 820 - 24*34 {
+		lines = append(lines, commonLine(24*60+single, "reader", fmt.Sprint("/last/", single)))
+	}
+	return lines
+}
+
+// TestStampedeCosts shows what a cache without single flight pays: all who miss together load together.
+func TestStampedeCosts(t *testing.T) {
+	stream, _, err := parseLog(strings.NewReader(strings.Join(stampede(), "\n")))
+	require.NoError(t, err)
+	generous := policy{1, time.Second, 1000}
+	want, err := expect(stream, generous, 256)
+	require.NoError(t, err)
+	assert.InDelta(t, float64(24*49)/(24*50+820), want.hitRatio, 1e-12)
+
+	r, out := runJSON(t, "-log", writeLog(t, stampede()...), "-docroot", newSite(t, threeFiles), "-speed", "2400", "-rate", "1/1s", "-burst", "1000")
+	require.Equal(t, exitOK, out.code, out.stderr)
+	l := r.Lanes["mainstay"]
+	assert.LessOrEqual(t, l.Hit, int64(24*49))
+	assert.GreaterOrEqual(t, l.OriginRequests, int64(24+820))
+	t.Logf("hit ratio %.1f %%, exact %.1f %%", 100*float64(l.Hit)/float64(l.In), 100*want.hitRatio)
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	out := runProgram(ctx, "-json", "-docroot", newSite(t, threeFiles))
+	assert.Equal(t, exitOK, out.code, out.stderr)
+	assert.Contains(t, out.stdout, `"stopped":"signal"`)
+	assert.Contains(t, out.stdout, `"replayed":0`)
+}
+
+// child starts the program as a process of its own.
+func child(t *testing.T, args ...string) (*exec.Cmd, *bufio.Reader) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), childMode+"=1")
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	return cmd, bufio.NewReader(stdout)
+}
+
+func TestInterruptedRunReports(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd, stdout := child(t, "-headless", "-docroot", newSite(t, threeFiles))
+		first, err := stdout.ReadString('\n')
+		require.NoError(t, err)
+		require.Contains(t, first, "edgegate: page http://")
+		begin := time.Now()
+		require.NoError(t, cmd.Process.Signal(sig))
+		rest, err := io.ReadAll(stdout)
+		require.NoError(t, err)
+		require.NoError(t, cmd.Wait(), "exit code 0")
+		assert.Less(t, time.Since(begin), 3*time.Second)
+		assert.Contains(t, string(rest), "until signal")
+		assert.True(t, strings.HasSuffix(string(rest), "invariants: 4 of 4 hold\n"), string(rest))
+	}
+}
+
+// blockedChild waits for a log that nobody writes. The first signal finds it busy for ever.
+func blockedChild(t *testing.T) *exec.Cmd {
+	t.Helper()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	cmd, _ := child(t, "-headless", "-docroot", newSite(t, threeFiles), "-log", pipe)
+	writer, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the program has opened the other end
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, writer.Close()) })
+	return cmd
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	cmd := blockedChild(t)
+	begin := time.Now()
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
+	assert.Less(t, time.Since(begin), forcedExit)
+}
+
+func TestBlockedInputCannotHoldTheProgram(t *testing.T) {
+	t.Parallel()
+	cmd := blockedChild(t)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
+}
+
+// TestRealDay replays the NASA day and judges it as strictly as the machine allows.
+func TestRealDay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 13 s")
+	}
+	if os.Getenv("EDGEGATE_LONG") == "" {
+		t.Skip("set EDGEGATE_LONG to replay a whole day in 13 s")
+	}
+	r, out := runJSON(t, "-log", trace(t, nasaDay), "-speed", "3600")
+	require.Equal(t, exitOK, out.code, out.stderr)
+	assert.EqualValues(t, 259, r.Policy.DeniedExpected)
+	assert.Equal(t, 15, r.Policy.ClientsDeniedExpected)
+	assert.Less(t, r.Run.WallSeconds, 25.0)
+	if r.Run.LagMS.P99 < 10 {
+		assert.InEpsilon(t, 259, r.Lanes["mainstay"].Denied, 0.05)
+	}
+}
