@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 )
 
 func main() {
@@ -68,6 +69,6 @@ func run(ctx context.Context, root string, substrings []string, verbose bool) er
 func report(m mutant, r result, verbose bool) {
 	fmt.Printf("%-44s %-18s %5.1fs  %s\n", m.name, r.verdict, r.seconds, m.what)
 	if verbose || r.verdict != killed {
-		fmt.Println(r.output)
+		fmt.Println("\t" + strings.ReplaceAll(strings.TrimSpace(r.output), "\n", "\n\t"))
 	}
 }
