@@ -77,7 +77,7 @@ func (l *lab) try(ctx context.Context, m mutant) (r result) {
 	if err := l.reset(); err != nil {
 		return result{verdict: broken, output: err.Error()}
 	}
-	if output, err := l.apply(ctx, m); err != nil {
+	if output, err := l.apply(ctx, l.work, m); err != nil {
 		return result{verdict: doesNotApply, output: output}
 	}
 	return l.test(ctx, m.test)
@@ -95,10 +95,12 @@ func (l *lab) baseline(ctx context.Context, test string) result {
 	return l.green[test]
 }
 
-// apply plants the bug. A work tree further up must not make git look for the files there.
-func (l *lab) apply(ctx context.Context, m mutant) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", "apply", "--whitespace=nowarn", m.file)
-	cmd.Dir = l.work
+// apply plants the bug in one of the copies, or with the option --check only tells whether that is possible. A work tree
+// further up must not make git look for the files there.
+func (l *lab) apply(ctx context.Context, dir string, m mutant, options ...string) (string, error) {
+	args := append([]string{"apply", "--whitespace=nowarn"}, options...)
+	cmd := exec.CommandContext(ctx, "git", append(args, m.file)...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+l.tmp)
 	output, err := cmd.CombinedOutput()
 	return string(output), err
