@@ -172,7 +172,7 @@ func TestLinearizable(t *testing.T) {
 	for range 150 {
 		var ops []porcupine.Operation
 		bubble(t, func(t *testing.T) { ops = history(t, 4, 25) })
-		switch porcupine.CheckOperationsTimeout(sequential, ops, 20*time.Second) {
+		switch porcupine.CheckOperationsTimeout(sequential, ops, 5*time.Second) {
 		case porcupine.Illegal:
 			t.Fatalf("not linearizable: %+v", ops)
 		case porcupine.Unknown:

@@ -145,6 +145,7 @@ func (b *Bucket) AllowN(n int64) bool {
 		if !ok {
 			return level == frozen && b.allowSlow(n)
 		}
+		chaos.Point("tokenbucket: level read, not yet moved")
 		if l.level.CompareAndSwap(level, next) {
 			return true
 		}
@@ -177,6 +178,7 @@ func (b *Bucket) AllowUpTo(n int64) int64 {
 			return 0
 		}
 		next, _ := l.axis.Take(level, now, k*l.axis.Token)
+		chaos.Point("tokenbucket: level read, not yet moved")
 		if l.level.CompareAndSwap(level, next) {
 			return k
 		}
@@ -209,6 +211,7 @@ func (b *Bucket) Return(n int64) {
 			b.returnSlow(n)
 			return
 		}
+		chaos.Point("tokenbucket: level read, not yet moved")
 		if l.level.CompareAndSwap(level, l.axis.Give(level, now, units)) {
 			return
 		}
