@@ -238,6 +238,7 @@ type pastDeadline struct{ context.Context }
 
 func (pastDeadline) Deadline() (time.Time, bool) { return time.Time{}, true }
 
+// clipperhouse/rate#14 asks for what most limiters lack: an order among those who wait.
 func TestQueueIsFirstComeFirstServed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
@@ -294,6 +295,7 @@ func TestAllowAtTheInstantOfAGrantComesSecond(t *testing.T) {
 	})
 }
 
+// uber-go/ratelimit#99: a blocking take that no context can end.
 func TestCancelledWaitMovesTheOthersUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
@@ -585,6 +587,7 @@ func TestSetLimitDoesNotMint(t *testing.T) {
 	})
 }
 
+// With x/time/rate a waiter sleeps for the time that the limit of its arrival gave, whatever SetLimit does.
 func TestSetLimitPlansWaitersAnew(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := emptyBucket(t, 4)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -342,7 +344,8 @@ func TestBeyondTheHorizonABucketOnlyRefusesMore(t *testing.T) {
 	}
 }
 
-// A bucket made outside of the bubble in which it is used reads a clock 26 years before its start.
+// A bucket made outside of the bubble in which it is used reads a clock 26 years before its start, as one with a base time
+// in a package variable always does.
 func TestBucketMadeOutsideOfTheBubble(t *testing.T) {
 	b := newBucket(t, PerSecond(1), 2)
 	bubble(t, func(t *testing.T) {
@@ -417,6 +420,15 @@ func TestNilAndZeroPanic(t *testing.T) {
 		assert.PanicsWithValue(t, "tokenbucket: Reservation not made by Reserve", func() { call(nil) }, name)
 		assert.PanicsWithValue(t, "tokenbucket: Reservation not made by Reserve", func() { call(new(Reservation)) }, name)
 	}
+}
+
+// go vet finds a copy of what has a Lock method: a Bucket has it from its mutex, a Reservation from noCopy.
+func TestVetReportsCopies(t *testing.T) {
+	_, mutex := reflect.TypeFor[Bucket]().FieldByName("mu")
+	assert.True(t, mutex)
+	mark, ok := reflect.TypeFor[Reservation]().FieldByName("_")
+	require.True(t, ok)
+	assert.Implements(t, (*sync.Locker)(nil), reflect.New(mark.Type).Interface())
 }
 
 func TestFastCallsDoNotAllocate(t *testing.T) {
