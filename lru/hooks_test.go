@@ -120,6 +120,52 @@ func TestHookMayUseTheCache(t *testing.T) {
 	})
 }
 
+// Whichever call a departure comes from, its hook runs without a lock.
+func TestHookOfEveryCallMayUseTheCache(t *testing.T) {
+	for name, call := range map[string]func(c *Cache[int, int]){
+		"Set, replaced":     func(c *Cache[int, int]) { c.Set(1, 2) },
+		"Set, evicted":      func(c *Cache[int, int]) { c.Set(9, 9) },
+		"GetOrSet, evicted": func(c *Cache[int, int]) { c.GetOrSet(9, 9) },
+		"Delete":            func(c *Cache[int, int]) { c.Delete(1) },
+		"DeleteOldest":      func(c *Cache[int, int]) { c.DeleteOldest() },
+		"Clear":             func(c *Cache[int, int]) { c.Clear() },
+		"Resize": func(c *Cache[int, int]) {
+			_, err := c.Resize(1)
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachForm(t, func(t *testing.T, shards int) {
+				var c *Cache[int, int]
+				told := 0
+				c = mustNew(t, Config[int, int]{Capacity: 2, Shards: shards, OnEvict: func(int, int, Reason) {
+					told++
+					c.Get(1)
+					c.Set(1, c.Len()) // departs again only where 1 is present
+					c.Stats()
+				}})
+				c.onEvict = onceOnly(c.onEvict)
+				c.Set(1, 1)
+				c.Set(2, 2)
+				call(c)
+				assert.Equal(t, 1, told)
+				validate(t, c)
+			})
+		})
+	}
+}
+
+// onceOnly is a hook that answers its first call, and not those that its own doing brings.
+func onceOnly(hook func(int, int, Reason)) func(int, int, Reason) {
+	done := false
+	return func(key, value int, reason Reason) {
+		if !done {
+			done = true
+			hook(key, value, reason)
+		}
+	}
+}
+
 // A hook that fails leaves the state complete and unlocked, and the other departures of the call are still reported.
 func TestHookPanics(t *testing.T) {
 	eachForm(t, func(t *testing.T, shards int) {
