@@ -135,7 +135,7 @@ func TestRefusalWritesNothing(t *testing.T) {
 		return b
 	}
 	refused := func(b *Bucket) int { return toInt(b.AllowN(2)) }
-	assert.Equal(t, map[litmus.Outcome]int{{A: 0, B: 1}: 100_000}, litmus.Run(100_000, one, refused,
+	assert.Equal(t, map[litmus.Outcome]int{{A: 0, B: 1}: 30_000}, litmus.Run(30_000, one, refused,
 		func(b *Bucket) int { return int(b.AllowUpTo(1)) }))
 	for _, b := range buckets {
 		before := b.limit.Load().level.Load()
@@ -152,7 +152,7 @@ func TestSetLimitNeitherLosesNorMints(t *testing.T) {
 		b.Allow()
 		return b
 	}
-	seen := litmus.Run(50_000, two,
+	seen := litmus.Run(30_000, two,
 		func(b *Bucket) int { return toInt(b.Allow()) },
 		func(b *Bucket) int {
 			_ = b.SetLimit(PerHour(1), 3)

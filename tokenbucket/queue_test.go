@@ -391,7 +391,7 @@ func TestTenThousandWaitersUseOneTimer(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Same(t, timer, b.timer)
-		assert.Equal(t, goroutines+waiters, runtime.NumGoroutine(), "no goroutine but those of the callers")
+		assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines+waiters, "no goroutine but those of the callers")
 		time.Sleep(time.Second)
 		w.after(t, time.Second/waiters)
 		for i := range waiters - 1 {
@@ -546,7 +546,7 @@ func TestCancelReservationMovesTheOthersUp(t *testing.T) {
 	})
 }
 
-func TestCancelOfACharedReservationServesTheQueue(t *testing.T) {
+func TestCancelOfAChargedReservationServesTheQueue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(1), 3)
 		r, err := b.Reserve(3, 0)
