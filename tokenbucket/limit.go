@@ -12,9 +12,9 @@ import (
 // that to the arithmetic a frozen word is an empty bucket: the path that admits need not look for it.
 const frozen = tokenunits.End
 
-// cacheLine is the size of the line that two cores exchange when both write. A limit fills one exactly, hence no
-// neighbour on the heap slows down its level: without padding two buckets could share a line, and BenchmarkNeighbours
-// shows the price.
+// cacheLine is the size of the line that two cores exchange when both write. A limit fills one exactly, so that a call
+// touches one line of it, and no neighbour on the heap takes that line away. BenchmarkNeighbours shows the price, on cores
+// with caches of their own; two hyperthreads of one core share the line for nothing.
 const cacheLine = 64
 
 // limitFields is the part of limit that has a meaning.
