@@ -11,7 +11,6 @@ require (
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/ratelimit v0.3.1
-	golang.org/x/sync v0.24.0
 	golang.org/x/time v0.16.0
 )
 
