@@ -188,9 +188,6 @@ func TestBlockedInputCannotHoldTheProgram(t *testing.T) {
 
 // TestRealDay replays the NASA day and judges it as strictly as the machine allows.
 func TestRealDay(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 13 s")
-	}
 	if os.Getenv("EDGEGATE_LONG") == "" {
 		t.Skip("set EDGEGATE_LONG to replay a whole day in 13 s")
 	}
