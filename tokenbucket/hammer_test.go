@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -165,7 +166,7 @@ func TestSetLimitNeitherLosesNorMints(t *testing.T) {
 
 // Return and a queue that forms race: the token that is given back reaches the waiter, at once.
 func TestReturnReachesAQueueThatForms(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		for range 5000 {
 			b := newBucket(t, Every(10*year), 1)
@@ -184,7 +185,7 @@ func TestReturnReachesAQueueThatForms(t *testing.T) {
 // wake-up that is lost stops the clock of the bubble until the refill, and a token that is minted shows as a fourth holder.
 func TestHammerAsSemaphore(t *testing.T) {
 	const permits = 3
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b, start := newBucket(t, Every(year), permits), time.Now()
 		var holders atomic.Int64
 		hammer.Run(t, 8, 3000, func(_ int, rng *rand.Rand) error {
@@ -215,7 +216,7 @@ func TestHammerAsSemaphore(t *testing.T) {
 func TestHammerConservesTokens(t *testing.T) {
 	const workers, tokens = 8, 1000
 	limits := []Rate{PerSecond(1), PerSecond(7), PerSecond(13), PerHour(1000), {10, 1}}
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b, start := newBucket(t, limits[0], tokens), time.Now()
 		var held [workers]int64
 		hammer.Run(t, workers, 4000, func(worker int, rng *rand.Rand) error {

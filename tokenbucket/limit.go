@@ -3,7 +3,6 @@ package tokenbucket
 import (
 	"fmt"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/mainstay-go/mainstay/internal/tokenunits"
 )
@@ -17,8 +16,10 @@ const frozen = tokenunits.End
 // with caches of their own; two hyperthreads of one core share the line for nothing.
 const cacheLine = 64
 
-// limitFields is the part of limit that has a meaning.
-type limitFields struct {
+// limit is one setting of a bucket together with the level measured in its units. All but level is immutable. SetLimit
+// replaces the whole, so that whoever holds a limit can decide with numbers that belong together; the level of a limit
+// that has been replaced stays frozen for ever, which sends those who still hold it to the mutex and to its successor.
+type limit struct {
 	// level is how far the tokens have been consumed, a position on axis, or frozen. A successful compare-and-swap from
 	// one position to a higher one passes the tokens between the two to the caller.
 	level atomic.Int64
@@ -26,14 +27,8 @@ type limitFields struct {
 	axis  tokenunits.Axis
 	rate  Rate
 	burst int64
-}
 
-// limit is one setting of a bucket together with the level measured in its units. All but level is immutable. SetLimit
-// replaces the whole, so that whoever holds a limit can decide with numbers that belong together; the level of a limit
-// that has been replaced stays frozen for ever.
-type limit struct {
-	limitFields
-	_ [(cacheLine - unsafe.Sizeof(limitFields{})%cacheLine) % cacheLine]byte
+	_ [cacheLine - 56]byte // the fields above, on 32 and on 64 bits
 }
 
 // newLimit returns a frozen limit, or an error that matches ErrConfig.
@@ -44,7 +39,7 @@ func newLimit(rate Rate, burst int64) (*limit, error) {
 	if err := tokenunits.Check(rate.Tokens, rate.Per, burst); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	l := &limit{limitFields: limitFields{axis: tokenunits.NewAxis(rate.Tokens, rate.Per, burst), rate: rate, burst: burst}}
+	l := &limit{axis: tokenunits.NewAxis(rate.Tokens, rate.Per, burst), rate: rate, burst: burst}
 	l.level.Store(frozen)
 	return l, nil
 }
@@ -81,6 +76,8 @@ func (b *Bucket) replace(next *limit) {
 	b.used = next.axis.At(b.now) - next.axis.Convert(&old.axis, level)
 	b.limit.Store(next)
 
+	// Everybody is counted again, since a place may hold back more or less than before; those behind somebody who is
+	// turned away move up. Who can be served by the new limit is served by unlock, which also sets the timer.
 	b.line.total = wide{}
 	for p := b.line.head; p != nil; {
 		following := p.next

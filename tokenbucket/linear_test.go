@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -171,7 +172,7 @@ func history(t *testing.T, clients, rounds int) []porcupine.Operation {
 func TestLinearizable(t *testing.T) {
 	for range 150 {
 		var ops []porcupine.Operation
-		bubble(t, func(t *testing.T) { ops = history(t, 4, 25) })
+		synctest.Test(t, func(t *testing.T) { ops = history(t, 4, 25) })
 		switch porcupine.CheckOperationsTimeout(sequential, ops, 5*time.Second) {
 		case porcupine.Illegal:
 			t.Fatalf("not linearizable: %+v", ops)

@@ -8,13 +8,29 @@ import (
 	"github.com/mainstay-go/mainstay/internal/invariants"
 )
 
+// How a queue and a word that anybody may change without a lock get along.
+//
+// A waiter must not fall asleep on a token that came back just after it looked, and no Allow may pass a waiter that has
+// queued. The tempting way is a counter of waiters beside the word:
+//
+//	Wait:    lock; if !take() { push; waiting.Add(1) }; unlock; sleep
+//	Allow:   if waiting.Load() > 0 { return false }; compare-and-swap
+//	Return:  compare-and-swap; if waiting.Load() > 0 { lock; serve; unlock }
+//
+// It is wrong twice. A Return between take and Add fills the bucket and sees nobody to serve: the waiter sleeps until the
+// refill. Raising the counter before take repairs that, but an Allow that read the counter earlier still takes a token
+// from under the waiter, whose turn was planned with it. Here the word itself says that there is a queue. lock exchanges
+// it for frozen in one step; from then on whatever another call has prepared fails in its compare-and-swap and starts over
+// at the mutex. There is nothing to look at twice.
+
 // forever is the patience of a caller without a deadline, and the wait of a turn that never comes.
 const forever = time.Duration(math.MaxInt64)
 
 // unarmed in queue.due tells that the timer has fired, or is firing.
 const unarmed = -1
 
-// queue is the part of a Bucket that exists for those who wait; guarded by its mutex.
+// queue is the part of a Bucket that exists for those who wait; guarded by its mutex. No mutex is held while anybody waits:
+// a goroutine that blocks on one would not be durably blocked in a synctest bubble.
 type queue struct {
 	line    line
 	blocked int           // places in line that somebody waits on
@@ -68,7 +84,7 @@ func (b *Bucket) serve() {
 	}
 }
 
-// remove takes p out of the line.
+// remove takes p out of the line. It neither serves those behind nor sets the timer: unlock does both.
 func (b *Bucket) remove(p *place, to status) {
 	b.line.remove(p)
 	p.status = to

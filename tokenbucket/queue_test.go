@@ -70,7 +70,7 @@ func TestWaitEndsAtTheExactInstant(t *testing.T) {
 		{PerMinute(100), 600 * time.Millisecond},
 		{Every(10 * year), 10 * year},
 	}
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range tests {
 			b := newBucket(t, tt.rate, 1)
 			require.NoError(t, b.Wait(t.Context()))
@@ -83,7 +83,7 @@ func TestWaitEndsAtTheExactInstant(t *testing.T) {
 
 // The third of a second that is rounded up for one waiter is not added for the next.
 func TestWaitLoopDoesNotDrift(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, tokens := range []int64{3, 7, 13} {
 			b := newBucket(t, PerSecond(tokens), 1)
 			require.True(t, b.Allow())
@@ -99,7 +99,7 @@ func TestWaitLoopDoesNotDrift(t *testing.T) {
 
 // A timer that fires late does not slow down those behind, and the tokens of the time that it was late do not overflow.
 func TestLateTimerLosesNoToken(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 1)
 		var ws []*waiter
 		for range 3 {
@@ -119,7 +119,7 @@ func TestLateTimerLosesNoToken(t *testing.T) {
 
 // A timer that fires early, or when nobody is queued any more, changes nothing.
 func TestEarlyTimerGrantsNothing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 1)
 		b.timerFired()
 		assert.False(t, b.Allow())
@@ -134,7 +134,7 @@ func TestEarlyTimerGrantsNothing(t *testing.T) {
 }
 
 func TestWaitChecksInOrder(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("shutting down")
 		done, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)
@@ -158,7 +158,7 @@ func TestWaitChecksInOrder(t *testing.T) {
 }
 
 func TestWaitOfZeroPassesTheQueue(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 1)
 		w := waitN(t.Context(), b, 1)
 		require.NoError(t, b.WaitN(t.Context(), 0))
@@ -175,7 +175,7 @@ func TestWaitOfZeroPassesTheQueue(t *testing.T) {
 
 func TestContextErrorMatchesErrAndCause(t *testing.T) {
 	cause := errors.New("shutting down")
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 1)
 		plain, cancel := context.WithCancel(t.Context())
 		withCause, cancelCause := context.WithCancelCause(t.Context())
@@ -202,7 +202,7 @@ func TestContextErrorMatchesErrAndCause(t *testing.T) {
 
 // golang/go#54541: x/time/rate refuses a hopeless wait with an error that is not context.DeadlineExceeded.
 func TestHopelessDeadlineIsRefusedAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 2)
 		first := waitN(t.Context(), b, 2)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -240,7 +240,7 @@ func (pastDeadline) Deadline() (time.Time, bool) { return time.Time{}, true }
 
 // clipperhouse/rate#14 asks for what most limiters lack: an order among those who wait.
 func TestQueueIsFirstComeFirstServed(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		big := waitN(t.Context(), b, 5)
 		small := waitN(t.Context(), b, 1)
@@ -257,7 +257,7 @@ func TestQueueIsFirstComeFirstServed(t *testing.T) {
 }
 
 func TestNoBargingWhileSomebodyIsQueued(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		w := waitN(t.Context(), b, 5)
 		time.Sleep(4 * time.Second)
@@ -280,7 +280,7 @@ func TestNoBargingWhileSomebodyIsQueued(t *testing.T) {
 
 // At the very instant of a grant an Allow serves whoever is due, whether its goroutine runs before the timer or after.
 func TestAllowAtTheInstantOfAGrantComesSecond(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for range 100 {
 			b := emptyBucket(t, 1)
 			w := waitN(t.Context(), b, 1)
@@ -297,7 +297,7 @@ func TestAllowAtTheInstantOfAGrantComesSecond(t *testing.T) {
 
 // uber-go/ratelimit#99: a blocking take that no context can end.
 func TestCancelledWaitMovesTheOthersUp(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		first, second, third := waitN(t.Context(), b, 1), waitN(t.Context(), b, 5), waitN(t.Context(), b, 1)
 		time.Sleep(2 * time.Second)
@@ -312,7 +312,7 @@ func TestCancelledWaitMovesTheOthersUp(t *testing.T) {
 
 // Cancelling the head plans the timer anew for the next one, which is not due yet.
 func TestCancelledHeadPlansTheTimerAnew(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		head, next := waitN(t.Context(), b, 5), waitN(t.Context(), b, 2)
 		time.Sleep(time.Second)
@@ -326,7 +326,7 @@ func TestCancelledHeadPlansTheTimerAnew(t *testing.T) {
 
 // The grant of the same instant wins over the cancellation, and the token is charged.
 func TestGrantMeetsCancellation(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for range 100 {
 			b := emptyBucket(t, 1)
 			w := waitN(t.Context(), b, 1)
@@ -340,7 +340,7 @@ func TestGrantMeetsCancellation(t *testing.T) {
 
 // The timer has not run, the context is done, but the turn had come before: the tokens are taken, and the result is nil.
 func TestGrantBeforeCancellationWins(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 1)
 		w := waitN(t.Context(), b, 1)
 		b.mu.Lock()
@@ -357,7 +357,7 @@ func TestGrantBeforeCancellationWins(t *testing.T) {
 }
 
 func TestReturnServesTheQueue(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		first, second, third := waitN(t.Context(), b, 3), waitN(t.Context(), b, 1), waitN(t.Context(), b, 5)
 		r, err := b.Reserve(1, time.Hour)
@@ -375,7 +375,7 @@ func TestReturnServesTheQueue(t *testing.T) {
 
 func TestTenThousandWaitersUseOneTimer(t *testing.T) {
 	const waiters = 10_000
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(waiters), 1)
 		require.True(t, b.Allow())
 		assert.Nil(t, b.timer, "no waiter, no timer")
@@ -404,7 +404,7 @@ func TestTenThousandWaitersUseOneTimer(t *testing.T) {
 
 func TestCancelledQueueLeavesNothing(t *testing.T) {
 	const waiters = 10_000
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		ends := make(chan error, waiters)
@@ -427,7 +427,7 @@ func TestCancelledQueueLeavesNothing(t *testing.T) {
 }
 
 func TestABlockingWaitAllocatesAtMostThrice(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b, ctx := emptyBucket(t, 1), t.Context()
 		start := time.Now()
 		allocs := testing.AllocsPerRun(100, func() { assert.NoError(t, b.Wait(ctx)) })
@@ -439,7 +439,7 @@ func TestABlockingWaitAllocatesAtMostThrice(t *testing.T) {
 // golang/go#56924 and #69419: cancelling a reservation that was due restores nothing, and cancelling in the order of the
 // queue leaves the bucket in debt.
 func TestRegressionCancelAlwaysGivesBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerHour(1), 3)
 		var rs []*Reservation
 		for i := range 5 {
@@ -462,7 +462,7 @@ func TestRegressionCancelAlwaysGivesBack(t *testing.T) {
 }
 
 func TestReserveErrors(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		for _, tt := range []struct {
 			n       int64
@@ -491,7 +491,7 @@ func TestReserveErrors(t *testing.T) {
 }
 
 func TestReserveTakesNowOrAPlace(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(1), 3)
 		now, err := b.Reserve(2, -1)
 		require.NoError(t, err)
@@ -515,7 +515,7 @@ func TestReserveTakesNowOrAPlace(t *testing.T) {
 
 // A reservation that nobody asks about is charged as of its turn: what is produced later is there.
 func TestReservationIsChargedAtItsTurn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 3)
 		_, err := b.Reserve(3, time.Hour)
 		require.NoError(t, err)
@@ -525,7 +525,7 @@ func TestReservationIsChargedAtItsTurn(t *testing.T) {
 }
 
 func TestCancelReservationMovesTheOthersUp(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 3)
 		r, err := b.Reserve(3, time.Hour)
 		require.NoError(t, err)
@@ -547,7 +547,7 @@ func TestCancelReservationMovesTheOthersUp(t *testing.T) {
 }
 
 func TestCancelOfAChargedReservationServesTheQueue(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(1), 3)
 		r, err := b.Reserve(3, 0)
 		require.NoError(t, err)
@@ -558,7 +558,7 @@ func TestCancelOfAChargedReservationServesTheQueue(t *testing.T) {
 }
 
 func TestSetLimitKeepsTheLevel(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(10), 10)
 		require.True(t, b.AllowN(10))
 		time.Sleep(250 * time.Millisecond) // two and a half tokens
@@ -576,7 +576,7 @@ func TestSetLimitKeepsTheLevel(t *testing.T) {
 
 // Lowering and raising does not mint, whatever the units: a million changes are worth nothing.
 func TestSetLimitDoesNotMint(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(7), 7)
 		require.True(t, b.AllowN(6))
 		for i := range 100_000 {
@@ -589,7 +589,7 @@ func TestSetLimitDoesNotMint(t *testing.T) {
 
 // With x/time/rate a waiter sleeps for the time that the limit of its arrival gave, whatever SetLimit does.
 func TestSetLimitPlansWaitersAnew(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 4)
 		first, second := waitN(t.Context(), b, 2), waitN(t.Context(), b, 2)
 		time.Sleep(time.Second)
@@ -606,7 +606,7 @@ func TestSetLimitPlansWaitersAnew(t *testing.T) {
 }
 
 func TestSetLimitServesWhoeverWasDueFirst(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 4)
 		r, err := b.Reserve(4, time.Hour)
 		require.NoError(t, err)
@@ -619,7 +619,7 @@ func TestSetLimitServesWhoeverWasDueFirst(t *testing.T) {
 }
 
 func TestSetLimitBelowWhatAWaiterAsks(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		big, small := waitN(t.Context(), b, 5), waitN(t.Context(), b, 2)
 		last := waitN(t.Context(), b, 4)
@@ -638,7 +638,7 @@ func TestSetLimitBelowWhatAWaiterAsks(t *testing.T) {
 
 // A deadline is judged once: a wait that SetLimit makes too long ends with the error of its context.
 func TestSetLimitDoesNotJudgeDeadlinesAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
@@ -655,7 +655,7 @@ func TestSetLimitDoesNotJudgeDeadlinesAgain(t *testing.T) {
 }
 
 func TestSetLimitBelowAReservationChargesTheWholeBucket(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		r, err := b.Reserve(5, time.Hour)
 		require.NoError(t, err)
@@ -670,7 +670,7 @@ func TestSetLimitBelowAReservationChargesTheWholeBucket(t *testing.T) {
 }
 
 func TestSetLimitTwiceRestoresWhatAReservationCharges(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := emptyBucket(t, 5)
 		_, err := b.Reserve(5, time.Hour)
 		require.NoError(t, err)
@@ -685,7 +685,7 @@ func TestSetLimitTwiceRestoresWhatAReservationCharges(t *testing.T) {
 // The sum of what is queued exceeds 64 bits, and comes back.
 func TestQueueOfHundredsOfYears(t *testing.T) {
 	const burst = 3_153_600_000_000_000_000 // ten years of ten tokens per nanosecond
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, Rate{10, 1}, burst)
 		require.True(t, b.AllowN(burst))
 		var rs []*Reservation
@@ -715,7 +715,7 @@ func TestQueueOfHundredsOfYears(t *testing.T) {
 
 // Nobody can wake a waiter whose turn lies beyond the horizon, except its context or a Return.
 func TestWaitBeyondTheHorizon(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, Every(10*year), 1)
 		require.True(t, b.Allow())
 		time.Sleep(25 * year)
@@ -734,7 +734,7 @@ func TestWaitBeyondTheHorizon(t *testing.T) {
 }
 
 func TestFairnessOfTwoWaitLoops(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(1000), 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -761,7 +761,7 @@ func TestOneBucketInManyBubbles(t *testing.T) {
 	b := newBucket(t, Every(time.Second), 1)
 	require.True(t, b.Allow())
 	for range 3 {
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			wait, ok := b.RetryAfter(1)
 			require.True(t, ok)
 			w := waitN(t.Context(), b, 1)

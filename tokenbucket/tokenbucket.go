@@ -107,11 +107,13 @@ type Config struct {
 // never call code of the user. A Bucket is made by New and must not be copied. It has no goroutine and needs no Close: a
 // Bucket that is no longer referred to is garbage.
 type Bucket struct {
-	limit atomic.Pointer[limit]
-	base  time.Time     // where the axis starts; monotonic
-	mu    sync.Mutex    // mu guards the fields below
-	used  int64         // the level while the word of the limit is frozen
-	now   time.Duration // reading of the clock by the holder of mu
+	limit atomic.Pointer[limit] // replaced by SetLimit, under mu
+	base  time.Time             // where the axis starts; of this bucket, since that of a package belongs to no bubble
+
+	mu sync.Mutex // mu guards the fields below
+
+	used int64         // the level while the word of limit is frozen
+	now  time.Duration // since base, as read by the holder of mu: a call under it decides at one instant
 	queue
 }
 
@@ -153,7 +155,8 @@ func (b *Bucket) AllowN(n int64) bool {
 	}
 }
 
-// allowSlow is AllowN while the level is under the mutex: somebody is queued, or a slow call is under way.
+// allowSlow is AllowN while the level is under the mutex: somebody is queued, or a slow call is under way. It sleeps on the
+// mutex rather than spin on the word, since a spin costs a whole time slice when the holder has been preempted.
 func (b *Bucket) allowSlow(n int64) bool {
 	b.lock()
 	defer b.unlock()

@@ -26,12 +26,6 @@ func newBucket(tb testing.TB, rate Rate, burst int64) *Bucket {
 	return b
 }
 
-// bubble runs fn at a virtual time that moves only while fn sleeps.
-func bubble(t *testing.T, fn func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, fn)
-}
-
 var badLimits = []struct {
 	name  string
 	rate  Rate
@@ -79,7 +73,7 @@ func TestNewAcceptsTheEdges(t *testing.T) {
 }
 
 func TestSetLimitRejectsInvalidConfig(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(10), 7)
 		require.True(t, b.AllowN(3))
 		before := b.Stats()
@@ -113,7 +107,7 @@ func TestNewBucketIsFull(t *testing.T) {
 }
 
 func TestLevelRisesContinuouslyUpToBurst(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(10), 5)
 		require.True(t, b.AllowN(5))
 		time.Sleep(100*time.Millisecond - 1)
@@ -184,7 +178,7 @@ func TestReturnIsCappedAtBurst(t *testing.T) {
 
 // The fraction of a token in the bucket is not lost by a Return that does not fill it.
 func TestReturnKeepsTheFraction(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(1), 10)
 		require.True(t, b.AllowN(10))
 		time.Sleep(900 * time.Millisecond)
@@ -196,7 +190,7 @@ func TestReturnKeepsTheFraction(t *testing.T) {
 }
 
 func TestRetryAfterIsTheExactInstant(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, rate := range []Rate{PerSecond(10), PerSecond(3), PerSecond(7), PerSecond(13), Every(time.Hour), {10, 3}, {9_999, 1000}} {
 			b := newBucket(t, rate, 5)
 			require.True(t, b.AllowN(5))
@@ -255,7 +249,7 @@ func TestExactRatesHaveNoRounding(t *testing.T) {
 		{Every(123_456_789), 1, 123_456_789},
 		{Every(10 * year), 1, 10 * year},
 	}
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range tests {
 			b := newBucket(t, tt.rate, tt.n)
 			require.True(t, b.AllowN(tt.n))
@@ -268,7 +262,7 @@ func TestExactRatesHaveNoRounding(t *testing.T) {
 
 // Other rates are at most a nanosecond from the exact instant, here ceil(k*per/tokens), for each of many tokens.
 func TestOtherRatesAreWithinANanosecond(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, rate := range []Rate{PerSecond(11), PerSecond(13), PerSecond(97), PerMinute(97), PerHour(17), PerSecond(300_000_007)} {
 			b := newBucket(t, rate, 1000)
 			require.True(t, b.AllowN(1000))
@@ -284,7 +278,7 @@ func TestOtherRatesAreWithinANanosecond(t *testing.T) {
 // A bucket that is emptied once a second for a year, and then asked after 25, is where it was on the first day.
 func TestNoDrift(t *testing.T) {
 	for _, tokens := range []int64{3, 7, 13, 97, 300_000_007} {
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			b := newBucket(t, PerSecond(tokens), tokens)
 			require.True(t, b.AllowN(tokens))
 			for range 20_000 {
@@ -304,7 +298,7 @@ func TestNoDrift(t *testing.T) {
 }
 
 func TestIdleForTenYearsHoldsExactlyBurst(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, rate := range []Rate{PerSecond(1), PerSecond(13), {10, 1}, Every(5 * year)} {
 			b := newBucket(t, rate, 2)
 			require.True(t, b.AllowN(2))
@@ -317,7 +311,7 @@ func TestIdleForTenYearsHoldsExactlyBurst(t *testing.T) {
 // After 29 years the clock of a bucket stands still: what is in it can be taken, nothing is refilled, nothing panics.
 func TestBeyondTheHorizonABucketOnlyRefusesMore(t *testing.T) {
 	for _, rate := range []Rate{PerSecond(1), PerSecond(13), {10, 1}} {
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			b, empty := newBucket(t, rate, 5), newBucket(t, rate, 5)
 			time.Sleep(29 * year)
 			require.True(t, empty.AllowN(5))
@@ -348,7 +342,7 @@ func TestBeyondTheHorizonABucketOnlyRefusesMore(t *testing.T) {
 // in a package variable always does.
 func TestBucketMadeOutsideOfTheBubble(t *testing.T) {
 	b := newBucket(t, PerSecond(1), 2)
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		require.Negative(t, b.elapsed())
 		assert.Equal(t, int64(2), b.Tokens())
 		wait, ok := b.RetryAfter(2)
@@ -372,7 +366,7 @@ func TestBucketMadeOutsideOfTheBubble(t *testing.T) {
 func stepBack(b *Bucket, d time.Duration) { b.base = b.base.Add(d) }
 
 func TestOlderClockReadingGrantsNothing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(1), 5)
 		require.True(t, b.AllowN(5))
 		time.Sleep(2 * time.Hour)
@@ -554,7 +548,7 @@ func TestEquivalentToGCRA(t *testing.T) {
 		{9500 * time.Millisecond, 2, true, 2, 0},
 		{9500 * time.Millisecond, 5, false, 2, 3 * time.Second},
 	}
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b, start := newBucket(t, PerSecond(1), 5), time.Now()
 		for i, tt := range tests {
 			time.Sleep(tt.at - time.Since(start))
@@ -584,7 +578,7 @@ func TestRandomRunsEqualGCRA(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	for range 50 {
 		interval, burst := 1+rng.Int64N(1000), 1+rng.Int64N(9)
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			b, start := newBucket(t, Every(time.Duration(interval)), burst), time.Now()
 			g := gcra{interval: interval, tolerance: burst * interval}
 			for range 200 {
@@ -602,7 +596,7 @@ func TestRandomRunsEqualGCRA(t *testing.T) {
 // Here the clock of the caller is not asked, and an older reading leaves the state as it is; see also
 // TestBoundHoldsInEveryWindow.
 func TestRegressionTimeJumpsBackwards(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(100), 1)
 		admitted := 0
 		for i := range 1000 {
@@ -640,7 +634,7 @@ func TestRegressionBurstZero(t *testing.T) {
 func TestRegressionExtremeRates(t *testing.T) {
 	_, err := New(Config{Rate: PerSecond(0)})
 	require.ErrorIs(t, err, ErrConfig)
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(3_000_000_000), 10)
 		require.True(t, b.AllowN(10))
 		assert.False(t, b.Allow(), "limited above a token per nanosecond")
@@ -651,7 +645,7 @@ func TestRegressionExtremeRates(t *testing.T) {
 
 // uber-go/ratelimit#106 and #119: after an idle time the slack admitted everything for a while.
 func TestRegressionNoLimitAfterIdle(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBucket(t, PerSecond(10), 10)
 		time.Sleep(time.Hour)
 		admitted := 0
@@ -678,7 +672,7 @@ func TestRegressionOverflowOfN(t *testing.T) {
 
 // juju/ratelimit approximates a rate to one percent and panics when it cannot.
 func TestRegressionRateIsExact(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for tokens := int64(1); tokens < 2000; tokens += 7 {
 			b := newBucket(t, PerSecond(tokens), tokens)
 			require.True(t, b.AllowN(tokens))
