@@ -24,6 +24,7 @@ var (
 	ErrWouldExceedDeadline = errors.New("tokenbucket: wait would exceed the deadline")
 )
 
+// negativeError and burstError add the numbers to the sentinels.
 func negativeError(n int64) error {
 	return fmt.Errorf("%w: %d", ErrNegative, n)
 }
@@ -32,7 +33,8 @@ func burstError(n, burst int64) error {
 	return fmt.Errorf("%w: %d of %d", ErrExceedsBurst, n, burst)
 }
 
-// deadlineError is a wait that the deadline of the caller's context cannot cover.
+// deadlineError is a wait that the deadline of the caller's context cannot cover. It is a type of its own and not a chain of
+// wrapped errors, whose text would tell of the deadline twice.
 type deadlineError struct{ wait, left time.Duration }
 
 func (e *deadlineError) Error() string {
@@ -43,7 +45,8 @@ func (e *deadlineError) Unwrap() []error {
 	return []error{ErrWouldExceedDeadline, context.DeadlineExceeded}
 }
 
-// contextError returns an error that matches both ctx.Err() and context.Cause(ctx), which may differ.
+// contextError returns an error that matches both ctx.Err() and context.Cause(ctx), which may differ. It calls methods of
+// a ctx that the user may have written, hence no lock may be held.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

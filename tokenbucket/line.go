@@ -34,6 +34,7 @@ type line struct {
 	total      wide // sum of need: what has to be produced before somebody behind the tail is served
 }
 
+// push appends p, whose need has been set.
 func (l *line) push(p *place) {
 	p.prev = l.tail
 	if l.tail == nil {
@@ -46,6 +47,8 @@ func (l *line) push(p *place) {
 	l.total.add(p.need)
 }
 
+// remove takes p out wherever it stands, and lets go of its neighbours, so that a Reservation that is kept for long does
+// not keep them.
 func (l *line) remove(p *place) {
 	if p.prev == nil {
 		l.head = p.next
@@ -65,12 +68,14 @@ func (l *line) remove(p *place) {
 // wide is a sum of tokens in 128 bits: a few places of a few years each exceed 63.
 type wide struct{ hi, lo uint64 }
 
+// add adds n tokens; n is not negative.
 func (w *wide) add(n int64) {
 	var carry uint64
 	w.lo, carry = bits.Add64(w.lo, uint64(n), 0)
 	w.hi += carry
 }
 
+// sub takes away n tokens that have been added.
 func (w *wide) sub(n int64) {
 	var borrow uint64
 	w.lo, borrow = bits.Sub64(w.lo, uint64(n), 0)

@@ -183,6 +183,12 @@ func newMachine(t *rapid.T) *machine {
 func (m *machine) sync(t *rapid.T) {
 	synctest.Wait()
 	m.b.Stats() // charges the reservations that are due
+	m.b.mu.Lock()
+	damage := m.b.line.validate(m.b.blocked)
+	m.b.mu.Unlock()
+	if damage != nil {
+		t.Fatal(damage)
+	}
 	synctest.Wait()
 	m.advance(t, time.Since(m.start))
 	m.waits = slices.DeleteFunc(m.waits, func(k *ticket) bool {

@@ -167,6 +167,9 @@ func TestWaitOfZeroPassesTheQueue(t *testing.T) {
 		require.NoError(t, err)
 		assert.Zero(t, r.Delay())
 		r.Cancel()
+		wait, ok := b.RetryAfter(0)
+		assert.True(t, ok)
+		assert.Zero(t, wait)
 		assert.Equal(t, 1, b.Stats().Waiting)
 		time.Sleep(time.Second)
 		w.after(t, time.Second)
@@ -270,6 +273,11 @@ func TestNoBargingWhileSomebodyIsQueued(t *testing.T) {
 		wait, ok := b.RetryAfter(1)
 		assert.True(t, ok)
 		assert.Equal(t, 2*time.Second, wait, "after everybody queued")
+		wait, ok = b.RetryAfter(5)
+		assert.True(t, ok)
+		assert.Equal(t, 6*time.Second, wait)
+		_, ok = b.retryAfterSlow(6) // as if SetLimit had come in between
+		assert.False(t, ok)
 		time.Sleep(2*time.Second - 1)
 		w.after(t, 5*time.Second)
 		assert.False(t, b.Allow())
@@ -768,5 +776,33 @@ func TestOneBucketInManyBubbles(t *testing.T) {
 			time.Sleep(wait)
 			w.after(t, wait)
 		})
+	}
+}
+
+func TestValidateSeesDamage(t *testing.T) {
+	three := func() (*line, []*place) {
+		l, ps := &line{}, []*place{{need: 1, ready: make(chan struct{})}, {need: 2}, {need: 3}}
+		for _, p := range ps {
+			l.push(p)
+		}
+		return l, ps
+	}
+	l, _ := three()
+	require.NoError(t, l.validate(1))
+	for name, damage := range map[string]func(l *line, ps []*place){
+		"back link":     func(_ *line, ps []*place) { ps[2].prev = ps[0] },
+		"forward link":  func(_ *line, ps []*place) { ps[0].next = ps[2] },
+		"cut":           func(_ *line, ps []*place) { ps[1].next = nil },
+		"head":          func(l *line, ps []*place) { l.head = ps[1] },
+		"tail":          func(l *line, ps []*place) { l.tail = ps[1] },
+		"count":         func(l *line, _ []*place) { l.len++ },
+		"sum":           func(l *line, _ []*place) { l.total.add(1) },
+		"need":          func(_ *line, ps []*place) { ps[1].need++ },
+		"charged place": func(_ *line, ps []*place) { ps[1].status = charged },
+		"waker":         func(_ *line, ps []*place) { ps[0].ready = nil },
+	} {
+		l, ps := three()
+		damage(l, ps)
+		require.Error(t, l.validate(1), name)
 	}
 }

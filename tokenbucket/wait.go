@@ -54,10 +54,11 @@ func (b *Bucket) waitSlow(ctx context.Context, n int64) error {
 	if wait > patience {
 		return &deadlineError{wait, left}
 	}
-	if p.ready == nil {
+	if p.ready == nil { // taken at once
 		return nil
 	}
 	chaos.Point("tokenbucket: queued, not yet waiting")
+	// If both are ready select throws a coin, hence leave looks whether the turn came first.
 	select {
 	case <-p.ready:
 		return p.err
