@@ -27,22 +27,27 @@ func (r Reason) String() string {
 	}
 }
 
-// few is the number of departures that are kept on the stack of the call. A call without weights makes one at most.
+// few is the number of departures that are kept on the stack of the call. A
+// call without weights makes one at most.
 const few = 4
 
-// departures collects, under the lock, what OnEvict will be told after it. A nil *departures takes nothing.
+// departures collects, under the lock, what OnEvict will be told after it. A
+// nil *departures takes nothing.
 type departures[K comparable, V any] struct {
 	n     int
 	first [few]departure[K, V]
 	rest  []departure[K, V]
 }
 
+// departure is what OnEvict is told: one value, and why it is no longer held.
 type departure[K comparable, V any] struct {
 	key    K
 	value  V
 	reason Reason
 }
 
+// add notes one departure. Only calls with weights, Clear and Resize go beyond the
+// first few and allocate.
 func (d *departures[K, V]) add(key K, value V, reason Reason) {
 	if d == nil {
 		return
@@ -55,6 +60,7 @@ func (d *departures[K, V]) add(key K, value V, reason Reason) {
 	d.n++
 }
 
+// at returns the i'th departure, in the order of add.
 func (d *departures[K, V]) at(i int) *departure[K, V] {
 	if i < few {
 		return &d.first[i]
@@ -62,16 +68,18 @@ func (d *departures[K, V]) at(i int) *departure[K, V] {
 	return &d.rest[i-few]
 }
 
-// report tells the hook of every departure, in order, whatever the hook does: see reportFrom.
+// report tells the hook of every departure, in order, whatever the hook does:
+// see reportFrom.
 func (d *departures[K, V]) report(hook func(K, V, Reason)) {
 	if d.n > 0 {
 		d.reportFrom(0, hook)
 	}
 }
 
-// reportFrom tells the hook of the departures from the i'th on. When the hook panics or calls Goexit, the deferred call
-// goes on behind the one that failed, while the stack unwinds; so the depth grows by the failures, not by the entries,
-// and what reaches the caller is the last panic.
+// reportFrom tells the hook of the departures from the i'th on. When the hook
+// panics or calls Goexit, the deferred call goes on behind the one that failed,
+// while the stack unwinds; so the depth grows by the failures, not by the
+// entries, and what reaches the caller is the last panic.
 func (d *departures[K, V]) reportFrom(i int, hook func(K, V, Reason)) {
 	defer func() {
 		if i < d.n {

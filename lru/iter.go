@@ -11,9 +11,11 @@ type pair[K comparable, V any] struct {
 	value V
 }
 
-// All returns the entries, the least recent first. Each range over it copies the entries under the lock when it starts,
-// in O(n) time and memory, and then runs without a lock: the body may call any method, sees each pair of the copy even
-// if it has left meanwhile, and may stop early. A second range sees the state of its own start. Nothing is promoted.
+// All returns the entries, the least recent first. Each range over it copies
+// the entries under the lock when it starts, in O(n) time and memory, and then
+// runs without a lock: the body may call any method, sees each pair of the copy
+// even if it has left meanwhile, and may stop early. A second range sees the
+// state of its own start. Nothing is promoted.
 func (c *Cache[K, V]) All() iter.Seq2[K, V] {
 	c.check()
 	return func(yield func(K, V) bool) {

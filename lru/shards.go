@@ -13,34 +13,45 @@ import (
 
 // One order with many locks.
 //
-// A cache cut into independent parts evicts the least recent entry of one part, not of the whole: it forgets entries that
-// should stay, and part of its capacity lies idle. Here the parts share one clock of uses instead. Every touch of an
-// entry takes the next stamp and moves the entry to the front of its shard, both under the lock of that shard, so the
-// list of each shard is sorted by stamp, and the least recent entry of all is the one among the backs of the lists:
+// A cache cut into independent parts evicts the least recent entry of one part,
+// not of the whole: it forgets entries that should stay, and part of its
+// capacity lies idle. Here the parts share one clock of uses instead. Every
+// touch of an entry takes the next stamp and moves the entry to the front of
+// its shard, both under the lock of that shard, so the list of each shard is
+// sorted by stamp, and the least recent entry of all is the one among the backs
+// of the lists:
 //
 //	shard 0   31 -- 17 -- 12        back = 12
 //	shard 1   30 -- 29 --  8        back =  8   <- the victim
 //	shard 2   28 -- 19 -- 15        back = 15
 //
-// A shard publishes the stamp at its back in an atomic. What changes which keys are present (an insertion, an eviction,
-// a deletion) holds the membership lock too. Under it the number of entries is exact, and the backs can only grow: a
-// concurrent hit may move an entry away from a back, but nothing comes in behind. So the shard whose back was seen to be
-// the least is locked and its back read again; unchanged, it is still the least of all, and else the scan is repeated.
+// A shard publishes the stamp at its back in an atomic. What changes which keys
+// are present (an insertion, an eviction, a deletion) holds the membership lock
+// too. Under it the number of entries is exact, and the backs can only grow: a
+// concurrent hit may move an entry away from a back, but nothing comes in
+// behind. So the shard whose back was seen to be the least is locked and its
+// back read again; unchanged, it is still the least of all, and else the scan
+// is repeated.
 //
-// An insertion takes its stamp while it holds its own shard and that of its victim. That is the instant at which it
-// takes effect: nobody who looks at either key can see the state between. Only the holder of the membership lock ever
-// holds two shards, so that shards need no lock order.
+// An insertion takes its stamp while it holds its own shard and that of its
+// victim. That is the instant at which it takes effect: nobody who looks at
+// either key can see the state between. Only the holder of the membership lock
+// ever holds two shards, so that shards need no lock order.
 //
-// It is tempting to count entries in an atomic and to skip the membership lock. Then two insertions can take their room
-// in one order and their stamps in the other, and an eviction happens in a cache which is not full in any order of the
-// calls that explains the stamps.
+// It is tempting to count entries in an atomic and to skip the membership lock.
+// Then two insertions can take their room in one order and their stamps in the
+// other, and an eviction happens in a cache which is not full in any order of
+// the calls that explains the stamps.
 
-// cacheLine is the distance that keeps two words from being written through the same cache line.
+// cacheLine is the distance that keeps two words from being written through the
+// same cache line.
 const cacheLine = 64
 
 // empty is the published back of a shard without entries: later than any stamp.
 const empty = math.MaxUint64
 
+// sharded is the form with many locks. The padding keeps the clock, which every
+// hit writes, away from the fields beside it, which every hit reads.
 type sharded[K comparable, V any] struct {
 	shards []shard[K, V]
 	_      [cacheLine]byte
@@ -52,6 +63,8 @@ type sharded[K comparable, V any] struct {
 	capacity   int        // guarded by membership
 }
 
+// shard is one lock and what it guards. The padding keeps neighbours in the array
+// from sharing a cache line.
 type shard[K comparable, V any] struct {
 	mu   sync.Mutex
 	list store[K, V]   // guarded by mu; the tags are stamps
@@ -59,6 +72,9 @@ type shard[K comparable, V any] struct {
 	_    [cacheLine]byte
 }
 
+// newSharded returns empty shards. Their stores have no bound of their own: a
+// skewed hash may put nearly all entries into one of them, and count is what
+// limits.
 func newSharded[K comparable, V any](shards, capacity int) *sharded[K, V] {
 	m := &sharded[K, V]{shards: make([]shard[K, V], shards), capacity: capacity}
 	for i := range m.shards {
@@ -74,7 +90,8 @@ func (m *sharded[K, V]) of(hash uint64) *shard[K, V] {
 	return &m.shards[(hash>>32)&uint64(len(m.shards)-1)]
 }
 
-// stamp marks the entry at the front of s, which was just put there, as the most recent of all. s.mu is held.
+// stamp marks the entry at the front of s, which was just put there, as the
+// most recent of all. s.mu is held.
 func (m *sharded[K, V]) stamp(s *shard[K, V]) {
 	s.list.table.SetTag(s.list.table.Front(), m.clock.Add(1))
 	s.publish()
@@ -91,6 +108,7 @@ func (s *shard[K, V]) publish() {
 	}
 }
 
+// get touches one shard only. What makes it take effect is its stamp.
 func (m *sharded[K, V]) get(hash uint64, key K) (value V, ok bool) {
 	s := m.of(hash)
 	s.mu.Lock()
@@ -101,6 +119,7 @@ func (m *sharded[K, V]) get(hash uint64, key K) (value V, ok bool) {
 	return value, ok
 }
 
+// peek reads one shard.
 func (m *sharded[K, V]) peek(hash uint64, key K) (value V, ok bool) {
 	s := m.of(hash)
 	s.mu.Lock()
@@ -108,6 +127,9 @@ func (m *sharded[K, V]) peek(hash uint64, key K) (value V, ok bool) {
 	return s.list.peek(uint32(hash), key)
 }
 
+// set updates under the lock of one shard if the key is there. If not, what is
+// present changes, so it starts again under the membership lock, and looks again:
+// between the two somebody else may have inserted the same key.
 func (m *sharded[K, V]) set(e *entry[K, V], gone *departures[K, V]) {
 	s := m.of(e.hash)
 	if m.tryUpdate(s, e, gone) {
@@ -116,12 +138,13 @@ func (m *sharded[K, V]) set(e *entry[K, V], gone *departures[K, V]) {
 	chaos.Point("lru: absent, membership not yet held")
 	m.membership.Lock()
 	defer m.membership.Unlock()
-	if m.tryUpdate(s, e, gone) { // somebody else inserted it meanwhile
+	if m.tryUpdate(s, e, gone) {
 		return
 	}
 	m.insert(s, e, gone)
 }
 
+// tryUpdate replaces the value of a key that is present, or does nothing.
 func (m *sharded[K, V]) tryUpdate(s *shard[K, V], e *entry[K, V], gone *departures[K, V]) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,6 +157,7 @@ func (m *sharded[K, V]) tryUpdate(s *shard[K, V], e *entry[K, V], gone *departur
 	return true
 }
 
+// getOrSet looks twice, as set does.
 func (m *sharded[K, V]) getOrSet(e *entry[K, V], gone *departures[K, V]) (actual V, loaded bool) {
 	s := m.of(e.hash)
 	if actual, loaded = m.tryHit(s, e, false); loaded {
@@ -165,7 +189,8 @@ func (m *sharded[K, V]) tryHit(s *shard[K, V], e *entry[K, V], final bool) (valu
 	return value, true
 }
 
-// insert adds a key that is absent from s. m.membership is held, so it stays absent until then.
+// insert adds a key that is absent from s. m.membership is held, so it stays
+// absent until then.
 func (m *sharded[K, V]) insert(s *shard[K, V], e *entry[K, V], gone *departures[K, V]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,8 +209,9 @@ func (m *sharded[K, V]) insert(s *shard[K, V], e *entry[K, V], gone *departures[
 	m.stamp(s)
 }
 
-// lockOldest returns the shard that holds the least recent entry of all, locked. own is the shard that the caller has
-// locked already, or nil. m.membership is held and there is at least one entry.
+// lockOldest returns the shard that holds the least recent entry of all,
+// locked. own is the shard that the caller has locked already, or nil.
+// m.membership is held and there is at least one entry.
 func (m *sharded[K, V]) lockOldest(own *shard[K, V]) *shard[K, V] {
 	for {
 		s, stamp := m.oldestShard()
@@ -212,6 +238,8 @@ func (m *sharded[K, V]) oldestShard() (oldest *shard[K, V], stamp uint64) {
 	return oldest, stamp
 }
 
+// delete changes what is present: under the membership lock the count stays that
+// of the entries.
 func (m *sharded[K, V]) delete(hash uint64, key K) (value V, ok bool) {
 	m.membership.Lock()
 	defer m.membership.Unlock()
@@ -225,7 +253,8 @@ func (m *sharded[K, V]) delete(hash uint64, key K) (value V, ok bool) {
 	return value, ok
 }
 
-// oldest returns the least recent entry and, if it is to be removed, removes it.
+// oldest returns the least recent entry and, if it is to be removed, removes
+// it.
 func (m *sharded[K, V]) oldest(remove bool) (key K, value V, ok bool) {
 	m.membership.Lock()
 	defer m.membership.Unlock()
@@ -243,6 +272,9 @@ func (m *sharded[K, V]) oldest(remove bool) (key K, value V, ok bool) {
 	return key, value, ok
 }
 
+// len waits for an insertion that is on its way. Were the count an atomic, a
+// caller could see it without an entry that a hit of another goroutine has already
+// come after.
 func (m *sharded[K, V]) len() int {
 	m.membership.Lock()
 	defer m.membership.Unlock()
@@ -255,7 +287,8 @@ func (m *sharded[K, V]) cap() int {
 	return m.capacity
 }
 
-// lockAll stops everything: what concerns all entries must take effect at one instant.
+// lockAll stops everything: what concerns all entries must take effect at one
+// instant.
 func (m *sharded[K, V]) lockAll() {
 	m.membership.Lock()
 	for i := range m.shards {
@@ -263,6 +296,7 @@ func (m *sharded[K, V]) lockAll() {
 	}
 }
 
+// unlockAll ends lockAll.
 func (m *sharded[K, V]) unlockAll() {
 	for i := range m.shards {
 		m.shards[i].mu.Unlock()
@@ -270,6 +304,8 @@ func (m *sharded[K, V]) unlockAll() {
 	m.membership.Unlock()
 }
 
+// resize holds every lock: evicted one by one under the eyes of others, the
+// entries would not be the oldest at any one instant.
 func (m *sharded[K, V]) resize(capacity int, gone *departures[K, V]) (evicted int) {
 	m.lockAll()
 	defer m.unlockAll()
@@ -288,6 +324,7 @@ func (m *sharded[K, V]) resize(capacity int, gone *departures[K, V]) (evicted in
 	return evicted
 }
 
+// clear empties all shards at one instant.
 func (m *sharded[K, V]) clear(gone *departures[K, V]) {
 	m.lockAll()
 	defer m.unlockAll()
@@ -303,6 +340,7 @@ func (m *sharded[K, V]) clear(gone *departures[K, V]) {
 	m.count = 0
 }
 
+// stats sums the shards up at one instant.
 func (m *sharded[K, V]) stats() (sum Stats) {
 	m.lockAll()
 	defer m.unlockAll()
@@ -312,13 +350,15 @@ func (m *sharded[K, V]) stats() (sum Stats) {
 	return sum
 }
 
+// snapshot copies all entries at one instant.
 func (m *sharded[K, V]) snapshot() []pair[K, V] {
 	m.lockAll()
 	defer m.unlockAll()
 	return m.ordered()
 }
 
-// ordered returns all entries by stamp, the least recent first. All locks are held.
+// ordered returns all entries by stamp, the least recent first. All locks are
+// held.
 func (m *sharded[K, V]) ordered() []pair[K, V] {
 	type stamped struct {
 		pair[K, V]

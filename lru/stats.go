@@ -1,7 +1,8 @@
 package lru
 
-// Stats counts what happened since New. The fields are one consistent copy: none of the calls that run at the same time
-// is counted in part, and Inserts == Len + Evictions + Deletes.
+// Stats counts what happened since New. The fields are one consistent copy:
+// none of the calls that run at the same time is counted in part, and Inserts
+// == Len + Evictions + Deletes.
 type Stats struct {
 	Hits      uint64 // Get and GetOrSet that found the key
 	Misses    uint64 // Get and GetOrSet that did not
@@ -12,7 +13,8 @@ type Stats struct {
 	Rejected  uint64 // values refused for their weight
 }
 
-// Stats returns the counters. The lock is held for the copy, and all of them in the sharded form.
+// Stats returns the counters. The lock is held for the copy, and all of them in
+// the sharded form.
 func (c *Cache[K, V]) Stats() Stats {
 	c.check()
 	if c.many != nil {
@@ -23,6 +25,7 @@ func (c *Cache[K, V]) Stats() Stats {
 	return c.store.stats
 }
 
+// add sums up the counters of two shards.
 func (s *Stats) add(other Stats) {
 	s.Hits += other.Hits
 	s.Misses += other.Misses

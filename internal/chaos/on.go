@@ -12,8 +12,9 @@ import (
 // Enabled tells whether the build has yield points.
 const Enabled = true
 
-// oneIn is the share of visits that yield: rare enough that goroutines make progress between two points, frequent enough
-// that a history of a few hundred operations meets every gap.
+// oneIn is the share of visits that yield: rare enough that goroutines make
+// progress between two points, frequent enough that a history of a few hundred
+// operations meets every gap.
 const oneIn = 4
 
 var visits sync.Map // name -> *atomic.Uint64
@@ -30,7 +31,8 @@ func Point(name string) {
 	}
 }
 
-// Visits returns how often the point was reached: a test that relies on a gap asserts that the gap was there.
+// Visits returns how often the point was reached: a test that relies on a gap
+// asserts that the gap was there.
 func Visits(name string) uint64 {
 	n, ok := visits.Load(name)
 	if !ok {

@@ -1,4 +1,5 @@
-// Package hammer runs the same operation from many goroutines that start together: the harness of the race tests.
+// Package hammer runs the same operation from many goroutines that start
+// together: the harness of the race tests.
 package hammer
 
 import (
@@ -8,11 +9,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Op is one step of one worker; rng belongs to that worker alone. An error ends the worker and fails the test.
+// Op is one step of one worker; rng belongs to that worker alone. An error ends
+// the worker and fails the test.
 type Op func(worker int, rng *rand.Rand) error
 
-// Run calls op rounds times on each of workers goroutines, which start at the same moment, and returns when all have
-// ended. The choices of a worker depend on its number alone, so that two runs differ only in their interleaving.
+// Run calls op rounds times on each of workers goroutines, which start at the
+// same moment, and returns when all have ended. The choices of a worker depend
+// on its number alone, so that two runs differ only in their interleaving.
 func Run(tb testing.TB, workers, rounds int, op Op) {
 	tb.Helper()
 	var g errgroup.Group

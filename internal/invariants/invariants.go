@@ -1,5 +1,6 @@
-// Package invariants switches expensive self-checks: built with -tags invariants the data structures walk themselves
-// after every change and panic at the first inconsistency; in a normal build the checks are dead code.
+// Package invariants switches expensive self-checks: built with -tags
+// invariants the data structures walk themselves after every change and panic
+// at the first inconsistency; in a normal build the checks are dead code.
 //
 //	if invariants.Enabled {
 //		invariants.Check(t.Validate())

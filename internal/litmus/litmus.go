@@ -1,6 +1,8 @@
-// Package litmus runs millions of tiny trials of two racing actors and counts what the pair saw, in the manner of
-// OpenJDK's jcstress. A forbidden outcome that is ever counted is a proof of a race; an allowed outcome that is never
-// counted tells that the actors did not meet, and that the test is worth nothing.
+// Package litmus runs millions of tiny trials of two racing actors and counts
+// what the pair saw, in the manner of OpenJDK's jcstress. A forbidden outcome
+// that is ever counted is a proof of a race; an allowed outcome that is never
+// counted tells that the actors did not meet, and that the test is worth
+// nothing.
 package litmus
 
 import (
@@ -11,12 +13,13 @@ import (
 // Outcome is what the two actors returned in one trial.
 type Outcome struct{ A, B int }
 
-// chunk is the number of trials between two barriers: small enough that the actors stay side by side in the array,
-// large enough that the barrier does not dominate.
+// chunk is the number of trials between two barriers: small enough that the
+// actors stay side by side in the array, large enough that the barrier does not
+// dominate.
 const chunk = 64
 
-// Run makes trials states and lets actor a and actor b each visit all of them, concurrently and in step.
-// It returns how often each pair of results was seen.
+// Run makes trials states and lets actor a and actor b each visit all of them,
+// concurrently and in step. It returns how often each pair of results was seen.
 func Run[S any](trials int, setup func() S, a, b func(S) int) map[Outcome]int {
 	states := make([]S, trials)
 	for i := range states {

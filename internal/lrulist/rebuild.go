@@ -1,13 +1,17 @@
 package lrulist
 
-// The node array doubles when it is full, up to the limit, and is rebuilt smaller when fewer than one node in eight is
-// in use. Between a doubling and a shrink, or between two shrinks, at least a constant share of the nodes must have been
-// inserted or removed, so both are O(1) amortised. No key is hashed again.
+// The node array doubles when it is full, up to the limit, and is rebuilt
+// smaller when fewer than one node in eight is in use. Between a doubling and a
+// shrink, or between two shrinks, at least a constant share of the nodes must
+// have been inserted or removed, so both are O(1) amortised. No key is hashed
+// again.
 
-// sparse is the share of nodes in use, one in sparse, below which Shrink gives memory back.
+// sparse is the share of nodes in use, one in sparse, below which Shrink gives
+// memory back.
 const sparse = 8
 
-// grow makes room for at least one more entry. Indices stay as they are, so a caller may keep them across an insertion.
+// grow makes room for at least one more entry. Indices stay as they are, so a
+// caller may keep them across an insertion.
 func (t *Table[K, V]) grow() {
 	room := cap(t.nodes) - 1
 	size := max(min(max(2*room, minNodes), t.limit), room+1)
@@ -22,7 +26,8 @@ func (t *Table[K, V]) grow() {
 	t.rehash(size)
 }
 
-// rehash allocates buckets for size entries and hooks the listed nodes into them.
+// rehash allocates buckets for size entries and hooks the listed nodes into
+// them.
 func (t *Table[K, V]) rehash(size int) {
 	buckets := 1
 	for buckets < 2*size {
@@ -40,9 +45,10 @@ func (t *Table[K, V]) Sparse() bool {
 	return room > minNodes && t.live < room/sparse
 }
 
-// Shrink rebuilds a sparse table at twice its entries; on any other it does nothing. The entries move to new nodes in
-// list order, which makes neighbours in the list neighbours in memory. All indices change, from the front: the first
-// entry becomes 1, the next 2, and so on.
+// Shrink rebuilds a sparse table at twice its entries; on any other it does
+// nothing. The entries move to new nodes in list order, which makes neighbours
+// in the list neighbours in memory. All indices change, from the front: the
+// first entry becomes 1, the next 2, and so on.
 func (t *Table[K, V]) Shrink() {
 	if !t.Sparse() {
 		return
@@ -69,7 +75,8 @@ func (t *Table[K, V]) Shrink() {
 	t.check()
 }
 
-// closeRing joins the ends of the list of a table whose nodes stand in list order.
+// closeRing joins the ends of the list of a table whose nodes stand in list
+// order.
 func (t *Table[K, V]) closeRing() {
 	if t.live == 0 {
 		return

@@ -1,7 +1,10 @@
-// Package lrulist is the core that the caches share: a hash table whose entries are also a doubly linked list.
+// Package lrulist is the core that the caches share: a hash table whose entries
+// are also a doubly linked list.
 //
-// All entries live in one array of nodes and name each other by 32-bit index, so that a table of plain keys and values
-// is two blocks of memory to the garbage collector, however many entries it holds, and a removal leaves no garbage.
+// All entries live in one array of nodes and name each other by 32-bit index,
+// so that a table of plain keys and values is two blocks of memory to the
+// garbage collector, however many entries it holds, and a removal leaves no
+// garbage.
 //
 //	buckets        nodes
 //	+---+          +----------------------------------------------------------+
@@ -11,21 +14,26 @@
 //	| 2 |------>2  | unused: chain leads to the next unused node              |
 //	+---+          +----------------------------------------------------------+
 //
-// Node 0 is the sentinel of the circular list, which leaves 0 free to mean "none" in buckets, chains and results.
-// Collisions are chained rather than probed for: a full cache removes an entry for each one it inserts, and unhooking a
-// node from a short chain touches fewer cache lines than the backward shift of an open-addressed table. There are at
-// least two buckets to a node, so a chain is rarely longer than one.
+// Node 0 is the sentinel of the circular list, which leaves 0 free to mean
+// "none" in buckets, chains and results. Collisions are chained rather than
+// probed for: a full cache removes an entry for each one it inserts, and
+// unhooking a node from a short chain touches fewer cache lines than the
+// backward shift of an open-addressed table. There are at least two buckets to
+// a node, so a chain is rarely longer than one.
 //
-// A key is hashed once, by the caller, and 32 bits of that are kept in the node. Growing, shrinking and evicting use
-// the stored hash and never look at the key again. That is what makes a key that is not equal to itself (NaN) harmless:
-// it cannot be found, but it can be removed by index like any other.
+// A key is hashed once, by the caller, and 32 bits of that are kept in the
+// node. Growing, shrinking and evicting use the stored hash and never look at
+// the key again. That is what makes a key that is not equal to itself (NaN)
+// harmless: it cannot be found, but it can be removed by index like any other.
 //
-// A Table knows nothing of locks, capacity, hooks or time; those belong to the caches. It is not safe for concurrent use.
+// A Table knows nothing of locks, capacity, hooks or time; those belong to the
+// caches. It is not safe for concurrent use.
 package lrulist
 
 import "github.com/mainstay-go/mainstay/internal/invariants"
 
-// minNodes is the size of the first allocation, and the size below which shrinking is not worth a copy.
+// minNodes is the size of the first allocation, and the size below which
+// shrinking is not worth a copy.
 const minNodes = 8
 
 // Node is one entry. Value may be changed in place at any time.
@@ -50,8 +58,9 @@ type Table[K comparable, V any] struct {
 	limit   int          // growth by doubling stops here, until the table really holds more
 }
 
-// New returns an empty table that is expected to hold at most limit entries; nothing is allocated for them yet.
-// With tagged, every entry carries a word of the caller's: see [Table.Tag].
+// New returns an empty table that is expected to hold at most limit entries;
+// nothing is allocated for them yet. With tagged, every entry carries a word of
+// the caller's: see [Table.Tag].
 func New[K comparable, V any](limit int, tagged bool) Table[K, V] {
 	t := Table[K, V]{nodes: make([]Node[K, V], 1), buckets: make([]uint32, 1), limit: limit}
 	if tagged {
@@ -66,11 +75,13 @@ func (t *Table[K, V]) Len() int { return t.live }
 // SetLimit changes the number of entries at which growth by doubling stops.
 func (t *Table[K, V]) SetLimit(limit int) { t.limit = limit }
 
-// At returns the entry with index i. The pointer is valid until the next Insert, Shrink or Clear.
+// At returns the entry with index i. The pointer is valid until the next
+// Insert, Shrink or Clear.
 func (t *Table[K, V]) At(i uint32) *Node[K, V] { return &t.nodes[i] }
 
-// Tag returns the word beside entry i, which is 0 after Insert and Replace. Only a tagged table has it. The words stand
-// in an array of their own, so that a table that does not need them keeps its nodes small.
+// Tag returns the word beside entry i, which is 0 after Insert and Replace.
+// Only a tagged table has it. The words stand in an array of their own, so that
+// a table that does not need them keeps its nodes small.
 func (t *Table[K, V]) Tag(i uint32) uint64 { return t.tags[i] }
 
 // SetTag changes the word beside entry i.
@@ -88,7 +99,8 @@ func (t *Table[K, V]) Next(i uint32) uint32 { return t.nodes[i].next }
 // Prev returns the entry before i, towards the front, or 0.
 func (t *Table[K, V]) Prev(i uint32) uint32 { return t.nodes[i].prev }
 
-// Find returns the entry with that key, or 0. hash must be the one given to Insert.
+// Find returns the entry with that key, or 0. hash must be the one given to
+// Insert.
 func (t *Table[K, V]) Find(hash uint32, key K) uint32 {
 	nodes := t.nodes
 	for i := t.buckets[t.bucket(hash)]; i != 0; {
@@ -101,8 +113,9 @@ func (t *Table[K, V]) Find(hash uint32, key K) uint32 {
 	return 0
 }
 
-// Insert adds an entry at the front of the list and returns its index. The key must not be in the table, or be unequal
-// to itself. Indices of other entries stay as they are.
+// Insert adds an entry at the front of the list and returns its index. The key
+// must not be in the table, or be unequal to itself. Indices of other entries
+// stay as they are.
 func (t *Table[K, V]) Insert(hash uint32, key K, value V) uint32 {
 	i := t.take()
 	n := &t.nodes[i]
@@ -114,7 +127,8 @@ func (t *Table[K, V]) Insert(hash uint32, key K, value V) uint32 {
 	return i
 }
 
-// Replace is Remove(i) and Insert in one step, which reuses the node: what a full cache does on every insertion.
+// Replace is Remove(i) and Insert in one step, which reuses the node: what a
+// full cache does on every insertion.
 func (t *Table[K, V]) Replace(i, hash uint32, key K, value V) {
 	t.unchain(i)
 	n := &t.nodes[i]
@@ -127,7 +141,8 @@ func (t *Table[K, V]) Replace(i, hash uint32, key K, value V) {
 	t.check()
 }
 
-// Remove takes entry i out of the table and clears its node, so that nothing stays reachable through it.
+// Remove takes entry i out of the table and clears its node, so that nothing
+// stays reachable through it.
 func (t *Table[K, V]) Remove(i uint32) {
 	t.unchain(i)
 	n := &t.nodes[i]
@@ -142,7 +157,8 @@ func (t *Table[K, V]) Remove(i uint32) {
 	t.check()
 }
 
-// MoveToFront makes entry i the first of the list. An entry that is the first already is not written to.
+// MoveToFront makes entry i the first of the list. An entry that is the first
+// already is not written to.
 func (t *Table[K, V]) MoveToFront(i uint32) {
 	n := &t.nodes[i]
 	if n.prev == 0 {
@@ -162,6 +178,7 @@ func (t *Table[K, V]) pushFront(i uint32) {
 	t.nodes[0].next = i
 }
 
+// bucket chooses by the low bits; the length of buckets is a power of two.
 func (t *Table[K, V]) bucket(hash uint32) uint32 { return hash & uint32(len(t.buckets)-1) }
 
 // chain hooks node i into the bucket of its hash.
@@ -171,7 +188,8 @@ func (t *Table[K, V]) chain(i uint32) {
 	n.chain, *b = *b, i
 }
 
-// unchain takes node i out of the bucket of its hash. It goes by index and never compares a key.
+// unchain takes node i out of the bucket of its hash. It goes by index and
+// never compares a key.
 func (t *Table[K, V]) unchain(i uint32) {
 	n := &t.nodes[i]
 	link := &t.buckets[t.bucket(n.hash)]
@@ -181,7 +199,8 @@ func (t *Table[K, V]) unchain(i uint32) {
 	*link = n.chain
 }
 
-// take returns an unused node: one that was removed, else the next that was never used, growing the table if need be.
+// take returns an unused node: one that was removed, else the next that was
+// never used, growing the table if need be.
 func (t *Table[K, V]) take() uint32 {
 	if i := t.free; i != 0 {
 		t.free = t.nodes[i].chain
@@ -195,7 +214,8 @@ func (t *Table[K, V]) take() uint32 {
 	return uint32(i)
 }
 
-// check walks the table in builds with -tags invariants; large tables are left out, they would make tests quadratic.
+// check walks the table in builds with -tags invariants; large tables are left
+// out, they would make tests quadratic.
 func (t *Table[K, V]) check() {
 	const largest = 64
 	if invariants.Enabled && t.live <= largest {

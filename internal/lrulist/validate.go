@@ -2,8 +2,9 @@ package lrulist
 
 import "fmt"
 
-// Validate walks the whole table and reports the first inconsistency: the list read both ways, every chain, the unused
-// nodes, and the counts. It is for tests and for builds with -tags invariants.
+// Validate walks the whole table and reports the first inconsistency: the list
+// read both ways, every chain, the unused nodes, and the counts. It is for
+// tests and for builds with -tags invariants.
 func (t *Table[K, V]) Validate() error {
 	listed, err := t.validateList()
 	if err != nil {
@@ -38,7 +39,8 @@ func (t *Table[K, V]) validateList() ([]bool, error) {
 	return listed, nil
 }
 
-// validateChains checks that exactly the listed nodes are chained, each once and in the bucket of its hash.
+// validateChains checks that exactly the listed nodes are chained, each once
+// and in the bucket of its hash.
 func (t *Table[K, V]) validateChains(listed []bool) error {
 	if n := len(t.buckets); n&(n-1) != 0 || n < 2*(cap(t.nodes)-1) {
 		return fmt.Errorf("buckets: %d for %d nodes", n, cap(t.nodes)-1)
@@ -60,7 +62,8 @@ func (t *Table[K, V]) validateChains(listed []bool) error {
 	return nil
 }
 
-// validateFree checks that the nodes that are not listed are all in the free list, linked to nothing else.
+// validateFree checks that the nodes that are not listed are all in the free
+// list, linked to nothing else.
 func (t *Table[K, V]) validateFree(listed []bool) error {
 	count := 0
 	for i := t.free; i != 0; i = t.nodes[i].chain {
