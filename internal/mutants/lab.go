@@ -30,9 +30,11 @@ type result struct {
 	seconds float64
 }
 
-// lab holds two copies of the module: one that stays as it was, and one to plant bugs in. The second is laid out anew
-// for each mutant, always at the same path so that the build cache serves what did not change, and so that nothing a
-// failed test leaves behind, such as a saved counterexample, helps to kill the next mutant.
+// lab holds two copies of the module: one that stays as it was, and one to
+// plant bugs in. The second is laid out anew for each mutant, always at the
+// same path so that the build cache serves what did not change, and so that
+// nothing a failed test leaves behind, such as a saved counterexample, helps to
+// kill the next mutant.
 type lab struct {
 	tmp, pristine, work string
 	green               map[string]result // by test command: the verdict without a mutant
@@ -67,11 +69,13 @@ func (l *lab) reset() error {
 	return os.CopyFS(l.work, os.DirFS(l.pristine))
 }
 
-// chances is how often the tests may look for a bug. Many need an unlucky interleaving: a busy machine can hide one from
-// a run that would nearly always find it, and a bug that three runs miss is not caught.
+// chances is how often the tests may look for a bug. Many need an unlucky
+// interleaving: a busy machine can hide one from a run that would nearly always
+// find it, and a bug that three runs miss is not caught.
 const chances = 3
 
-// try plants the bug and runs its test command, which must be green without the bug.
+// try plants the bug and runs its test command, which must be green without the
+// bug.
 func (l *lab) try(ctx context.Context, m mutant) (r result) {
 	start := time.Now()
 	defer func() { r.seconds = time.Since(start).Seconds() }()
@@ -92,7 +96,8 @@ func (l *lab) try(ctx context.Context, m mutant) (r result) {
 	return r
 }
 
-// baseline runs a command on the unchanged module, once: only a green command can prove anything.
+// baseline runs a command on the unchanged module, once: only a green command
+// can prove anything.
 func (l *lab) baseline(ctx context.Context, test string) result {
 	if r, done := l.green[test]; done {
 		return r
@@ -104,8 +109,9 @@ func (l *lab) baseline(ctx context.Context, test string) result {
 	return l.green[test]
 }
 
-// apply plants the bug in one of the copies, or with the option --check only tells whether that is possible. A work tree
-// further up must not make git look for the files there.
+// apply plants the bug in one of the copies, or with the option --check only
+// tells whether that is possible. A work tree further up must not make git look
+// for the files there.
 func (l *lab) apply(ctx context.Context, dir string, m mutant, options ...string) (string, error) {
 	args := append([]string{"apply", "--whitespace=nowarn"}, options...)
 	cmd := exec.CommandContext(ctx, "git", append(args, m.file)...)
@@ -135,7 +141,8 @@ var (
 	passedRun = regexp.MustCompile(`(?m)^ok  \t\S+\t[\d.]+s$`)
 )
 
-// judge reads go test's answer. The exit code alone cannot tell a failed test from a failed build.
+// judge reads go test's answer. The exit code alone cannot tell a failed test
+// from a failed build.
 func judge(output string, err error) verdict {
 	var exit *exec.ExitError
 	switch {
@@ -154,7 +161,8 @@ func judge(output string, err error) verdict {
 	}
 }
 
-// copyModule copies the regular files of the module at src, without version control and nested modules.
+// copyModule copies the regular files of the module at src, without version
+// control and nested modules.
 func copyModule(dst, src string) error {
 	return filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -21,7 +21,8 @@ type mutant struct {
 	test string // the command that must fail
 }
 
-// load reads the patches whose names contain one of the substrings, or all of them.
+// load reads the patches whose names contain one of the substrings, or all of
+// them.
 func load(root string, substrings []string) ([]mutant, error) {
 	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(folder), "*.patch"))
 	if err != nil {
@@ -85,14 +86,16 @@ func header(text string) map[string]string {
 	return fields
 }
 
-// command is a parsed test command: NAME=value words, then go test and its arguments.
+// command is a parsed test command: NAME=value words, then go test and its
+// arguments.
 type command struct {
 	env  []string
 	args []string
 }
 
-// parseCommand reads a command as a shell would read a simple one, and adds the flags that every run needs: -count=1,
-// since a cached answer is no answer, and -timeout, since a deadlock is a kill too and need not take ten minutes.
+// parseCommand reads a command as a shell would read a simple one, and adds the
+// flags that every run needs: -count=1, since a cached answer is no answer, and
+// -timeout, since a deadlock is a kill too and need not take ten minutes.
 func parseCommand(text string) (command, error) {
 	rest, err := split(text)
 	if err != nil {
@@ -128,7 +131,8 @@ var (
 	words  = regexp.MustCompile(`(?:'[^']*'|"[^"]*"|[^\s'"])+`)
 )
 
-// split cuts a command into words; quotes of either kind keep a word together, and nothing else is special.
+// split cuts a command into words; quotes of either kind keep a word together,
+// and nothing else is special.
 func split(text string) ([]string, error) {
 	if strings.ContainsAny(quoted.ReplaceAllString(text, ""), `'"`) {
 		return nil, fmt.Errorf("a quote in %q is not closed", text)

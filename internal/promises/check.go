@@ -12,7 +12,8 @@ import (
 // contract is the number of lines every section must have: C1 to C12.
 const contract = 12
 
-// exempt marks a line of the contract that a package has no subject for; a reason must follow.
+// exempt marks a line of the contract that a package has no subject for; a
+// reason must follow.
 const exempt = "does not apply:"
 
 // checker collects problems; tests caches the test functions of each folder.
@@ -26,7 +27,8 @@ func (c *checker) report(line int, format string, args ...any) {
 	c.problems = append(c.problems, problem{line, fmt.Sprintf(format, args...)})
 }
 
-// check compares the sections with the tree at root and with the packages that must have one.
+// check compares the sections with the tree at root and with the packages that
+// must have one.
 func check(root string, sections []section, public []string) []problem {
 	c := &checker{root: root, tests: map[string]map[string]bool{}}
 	seen := map[string]bool{}
@@ -76,10 +78,12 @@ func ids() []string {
 	return all
 }
 
-// topic is the word before a promise of the package's own, beyond the contract that all packages share.
+// topic is the word before a promise of the package's own, beyond the contract
+// that all packages share.
 var topic = regexp.MustCompile(`^[a-z]+$`)
 
-// row checks one promise: it says something, and a test that can fail proves it, or it says why there is none.
+// row checks one promise: it says something, and a test that can fail proves
+// it, or it says why there is none.
 func (c *checker) row(dir string, r row) {
 	if !slices.Contains(ids(), r.id) && !topic.MatchString(r.id) {
 		c.report(r.line, "%q is neither a line of the contract nor a topic in lower case", r.id)

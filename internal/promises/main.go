@@ -1,10 +1,12 @@
-// Command promises checks internal/promises.md, the index that maps every promise of every package to its tests.
+// Command promises checks internal/promises.md, the index that maps every
+// promise of every package to its tests.
 //
 //	go run ./internal/promises     # from the root of the repository
 //
-// It prints how many promises and tests each package has, and fails if the index and the tree disagree: a test that is
-// not there, a package without a section, a line of the contract that a section leaves out. The same check runs as a
-// test, so that a renamed test cannot silently unprove a promise.
+// It prints how many promises and tests each package has, and fails if the
+// index and the tree disagree: a test that is not there, a package without a
+// section, a line of the contract that a section leaves out. The same check
+// runs as a test, so that a renamed test cannot silently unprove a promise.
 package main
 
 import (

@@ -23,7 +23,8 @@ func (s section) tests() []string {
 	return slices.Compact(all)
 }
 
-// row is one promise. Its tests are function names, in the section's own folder unless a folder stands before a colon.
+// row is one promise. Its tests are function names, in the section's own folder
+// unless a folder stands before a colon.
 type row struct {
 	line    int
 	id      string // C1 to C12, the line of the contract, or a topic of the package's own
@@ -39,7 +40,8 @@ type problem struct {
 
 func (p problem) String() string { return fmt.Sprintf("%s:%d: %s", index, p.line, p.text) }
 
-// parse reads the sections and their tables. Everything that is neither a heading nor a table is prose.
+// parse reads the sections and their tables. Everything that is neither a
+// heading nor a table is prose.
 func parse(text string) ([]section, []problem) {
 	var sections []section
 	var problems []problem
@@ -69,7 +71,8 @@ func parse(text string) ([]section, []problem) {
 	return sections, problems
 }
 
-// isRuler tells a table's heading and the dashes under it from its rows: a heading has no id in its first cell.
+// isRuler tells a table's heading and the dashes under it from its rows: a
+// heading has no id in its first cell.
 func isRuler(line string) bool {
 	first := strings.ToLower(strings.TrimSpace(cells(line)[0]))
 	return first == "" || first == "id" || first == "contract" || strings.Trim(first, ":-") == ""

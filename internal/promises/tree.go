@@ -13,8 +13,9 @@ import (
 // kinds are the prefixes by which go test knows its functions.
 var kinds = []string{"Test", "Fuzz", "Example", "Benchmark"}
 
-// testFunctions names what go test could run in a folder, under any build tags. It parses rather than compiles, so that
-// it can look into the nested modules too.
+// testFunctions names what go test could run in a folder, under any build tags.
+// It parses rather than compiles, so that it can look into the nested modules
+// too.
 func testFunctions(dir string) (map[string]bool, error) {
 	names := map[string]bool{}
 	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
@@ -44,7 +45,8 @@ func isTest(name string) bool {
 	return false
 }
 
-// publicPackages are the folders whose packages a user can import, with slashes, from the root.
+// publicPackages are the folders whose packages a user can import, with
+// slashes, from the root.
 func publicPackages(root string) ([]string, error) {
 	var dirs []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -64,8 +66,8 @@ func publicPackages(root string) ([]string, error) {
 	return dirs, err
 }
 
-// private tells which folders hold nothing for users: the go command skips the first kinds itself, and a nested module
-// is not part of this one.
+// private tells which folders hold nothing for users: the go command skips the
+// first kinds itself, and a nested module is not part of this one.
 func private(path, name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") {
 		return true
@@ -77,7 +79,8 @@ func private(path, name string) bool {
 	return err == nil
 }
 
-// importable tells whether a folder has Go files beside its tests that are not a program.
+// importable tells whether a folder has Go files beside its tests that are not
+// a program.
 func importable(dir string) bool {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.go")) // the only error is a bad pattern
 	for _, file := range files {

@@ -1,4 +1,5 @@
-// Package postgresserver starts a real PostgreSQL for a test and lets the test kill and restart it.
+// Package postgresserver starts a real PostgreSQL for a test and lets the test
+// kill and restart it.
 //
 //	server := postgresserver.Start(t)
 //	conn, err := pgx.Connect(ctx, server.DSN())
@@ -21,7 +22,8 @@ import (
 	"github.com/mainstay-go/mainstay/internal/integration/process"
 )
 
-// Server is a PostgreSQL of one test. Its methods fail the test on error; they are for the test's own goroutine.
+// Server is a PostgreSQL of one test. Its methods fail the test on error; they
+// are for the test's own goroutine.
 type Server struct {
 	tb      testing.TB
 	command process.Command
@@ -30,10 +32,11 @@ type Server struct {
 	running *process.Process
 }
 
-// Start makes a cluster in a temporary folder and runs it on a free port of 127.0.0.1; the arguments go to postgres
-// ("-c", "max_connections=10"). It returns when the server accepts connections, and ends it when the test ends.
-// As root it runs the server as another user, since PostgreSQL refuses root. Without PostgreSQL the test is skipped, or
-// fails if REQUIRE_SERVERS=1.
+// Start makes a cluster in a temporary folder and runs it on a free port of
+// 127.0.0.1; the arguments go to postgres ("-c", "max_connections=10"). It
+// returns when the server accepts connections, and ends it when the test ends.
+// As root it runs the server as another user, since PostgreSQL refuses root.
+// Without PostgreSQL the test is skipped, or fails if REQUIRE_SERVERS=1.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
 	bin, err := binaries()
@@ -67,7 +70,8 @@ func Start(tb testing.TB, args ...string) *Server {
 // Addr is the host and port to connect to; it stays the same after Restart.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// DSN is the address of the database postgres for its superuser, without a password.
+// DSN is the address of the database postgres for its superuser, without a
+// password.
 func (s *Server) DSN() string {
 	return fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable", s.Addr())
 }
@@ -75,28 +79,32 @@ func (s *Server) DSN() string {
 // PID is the number of the server's first process; Restart changes it.
 func (s *Server) PID() int { return s.running.PID() }
 
-// Kill ends the server with SIGKILL, as a crash would. The server's children end by themselves when they notice.
+// Kill ends the server with SIGKILL, as a crash would. The server's children
+// end by themselves when they notice.
 func (s *Server) Kill() {
 	s.tb.Helper()
 	s.check(s.running.Kill())
 }
 
-// Restart ends the server if it still runs, starts it again on the same port and data, and returns when it accepts
-// connections, after crash recovery if it was killed.
+// Restart ends the server if it still runs, starts it again on the same port
+// and data, and returns when it accepts connections, after crash recovery if it
+// was killed.
 func (s *Server) Restart() {
 	s.tb.Helper()
 	s.stop()
 	s.start()
 }
 
-// stop is a fast shutdown: open transactions are rolled back, clients are cut off.
+// stop is a fast shutdown: open transactions are rolled back, clients are cut
+// off.
 func (s *Server) stop() {
 	s.tb.Helper()
 	s.check(s.running.End(syscall.SIGINT))
 }
 
-// start runs the server until it accepts connections. After a kill the server refuses to start as long as a child of
-// the killed one is alive, and ends; it is started again until that child is gone.
+// start runs the server until it accepts connections. After a kill the server
+// refuses to start as long as a child of the killed one is alive, and ends; it
+// is started again until that child is gone.
 func (s *Server) start() {
 	s.tb.Helper()
 	const attempts = 100
@@ -116,7 +124,8 @@ func (s *Server) start() {
 	s.tb.Fatalf("postgresserver: processes of the killed server do not end")
 }
 
-// ready looks at the status that the server writes into its lock file for pg_ctl: line 1 is the process, line 8 "ready".
+// ready looks at the status that the server writes into its lock file for
+// pg_ctl: line 1 is the process, line 8 "ready".
 func (s *Server) ready() error {
 	text, err := os.ReadFile(filepath.Join(s.data, "postmaster.pid"))
 	if err != nil {
@@ -129,8 +138,9 @@ func (s *Server) ready() error {
 	return nil
 }
 
-// folder makes the server's folder, which belongs to its user. It is not the test's TempDir: that stands in a folder
-// only root can enter, and its path may be too long for a Unix socket.
+// folder makes the server's folder, which belongs to its user. It is not the
+// test's TempDir: that stands in a folder only root can enter, and its path may
+// be too long for a Unix socket.
 func (s *Server) folder(owner *syscall.Credential) string {
 	s.tb.Helper()
 	dir, err := os.MkdirTemp("", "pg-")
@@ -164,7 +174,8 @@ func (s *Server) check(err error) {
 // debian is where Debian keeps the programs of each version, out of the PATH.
 const debian = "/usr/lib/postgresql/*/bin/initdb"
 
-// binaries is the folder of initdb and postgres: that in the PATH, else Debian's newest.
+// binaries is the folder of initdb and postgres: that in the PATH, else
+// Debian's newest.
 func binaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path), nil

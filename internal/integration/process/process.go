@@ -1,5 +1,6 @@
-// Package process runs a server for a test: it waits until the server is ready, sends it the signals that a bad day
-// sends, and leaves nothing behind. It knows no protocol; the packages of the servers do.
+// Package process runs a server for a test: it waits until the server is ready,
+// sends it the signals that a bad day sends, and leaves nothing behind. It
+// knows no protocol; the packages of the servers do.
 package process
 
 import (
@@ -17,7 +18,8 @@ import (
 	"time"
 )
 
-// patience is how long a server may take to start or to stop: far more than it needs, since it only bounds failures.
+// patience is how long a server may take to start or to stop: far more than it
+// needs, since it only bounds failures.
 const patience = 30 * time.Second
 
 // poll is how often a condition is looked at that sends no event.
@@ -32,7 +34,8 @@ type Command struct {
 	User *syscall.Credential // nil for the user of the test
 }
 
-// Process is a server that was started. It is not safe for concurrent use, but for Exited.
+// Process is a server that was started. It is not safe for concurrent use, but
+// for Exited.
 type Process struct {
 	cmd    *exec.Cmd
 	log    string
@@ -48,7 +51,8 @@ func Start(c Command) (*Process, error) {
 	defer func() { _ = log.Close() }() // the child has its own copy
 	cmd := exec.CommandContext(context.Background(), c.Path, c.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.Dir, log, log
-	// A group of its own keeps a Ctrl-C at the terminal from reaching the server before the test's cleanup does.
+	// A group of its own keeps a Ctrl-C at the terminal from reaching the
+	// server before the test's cleanup does.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: c.User}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -67,7 +71,8 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Exited is closed when the process has ended and has been waited for.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Ready waits until the check succeeds. The error carries the check's last complaint and the server's log.
+// Ready waits until the check succeeds. The error carries the check's last
+// complaint and the server's log.
 func (p *Process) Ready(check func() error) error {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
@@ -94,7 +99,8 @@ func (p *Process) explain(err error) error {
 	return fmt.Errorf("%s: %w\n%s", p.cmd.Path, err, log)
 }
 
-// Signal sends one signal; a process that is gone already has got what it deserved.
+// Signal sends one signal; a process that is gone already has got what it
+// deserved.
 func (p *Process) Signal(sig syscall.Signal) error {
 	err := p.cmd.Process.Signal(sig)
 	if errors.Is(err, os.ErrProcessDone) {
@@ -103,7 +109,8 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return err
 }
 
-// Freeze stops the process where it is, with its connections open, and waits until it stands: a signal only asks.
+// Freeze stops the process where it is, with its connections open, and waits
+// until it stands: a signal only asks.
 func (p *Process) Freeze() error {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
@@ -111,7 +118,8 @@ func (p *Process) Freeze() error {
 	return p.Ready(p.frozen)
 }
 
-// frozen reads the state from /proc, where a stopped process is in state T. A system without /proc is trusted.
+// frozen reads the state from /proc, where a stopped process is in state T. A
+// system without /proc is trusted.
 func (p *Process) frozen() error {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
 	if errors.Is(err, os.ErrNotExist) {
@@ -126,8 +134,9 @@ func (p *Process) frozen() error {
 // Kill ends the process as a crash would, and waits until it is gone.
 func (p *Process) Kill() error { return p.End(syscall.SIGKILL) }
 
-// End sends a signal that ends the process, and waits until it is gone. A frozen process is thawed, since it could not
-// obey; one that does not obey is killed, which is an error.
+// End sends a signal that ends the process, and waits until it is gone. A
+// frozen process is thawed, since it could not obey; one that does not obey is
+// killed, which is an error.
 func (p *Process) End(sig syscall.Signal) error {
 	if err := errors.Join(p.Signal(sig), p.Signal(syscall.SIGCONT)); err != nil {
 		return err
@@ -154,8 +163,8 @@ func FreePort() (int, error) {
 	return port, l.Close()
 }
 
-// Missing ends a test whose server is not installed: it skips, or fails where REQUIRE_SERVERS=1 says that a skip would
-// hide something.
+// Missing ends a test whose server is not installed: it skips, or fails where
+// REQUIRE_SERVERS=1 says that a skip would hide something.
 func Missing(tb testing.TB, program, debianPackage string) {
 	tb.Helper()
 	const text = "%s is not installed: apt-get install %s"
@@ -165,7 +174,8 @@ func Missing(tb testing.TB, program, debianPackage string) {
 	tb.Skipf(text, program, debianPackage)
 }
 
-// Unprivileged returns the first of the named users if the test runs as root, else nil: some servers refuse root.
+// Unprivileged returns the first of the named users if the test runs as root,
+// else nil: some servers refuse root.
 func Unprivileged(names ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -1,4 +1,5 @@
-// Package redisserver starts a real Redis for a test and lets the test kill, freeze and restart it.
+// Package redisserver starts a real Redis for a test and lets the test kill,
+// freeze and restart it.
 //
 //	server := redisserver.Start(t, "--appendonly", "yes")
 //	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -20,7 +21,8 @@ import (
 	"github.com/mainstay-go/mainstay/internal/integration/process"
 )
 
-// Server is a Redis of one test. Its methods fail the test on error; they are for the test's own goroutine.
+// Server is a Redis of one test. Its methods fail the test on error; they are
+// for the test's own goroutine.
 type Server struct {
 	tb      testing.TB
 	command process.Command
@@ -28,9 +30,10 @@ type Server struct {
 	running *process.Process
 }
 
-// Start runs redis-server on a free port of 127.0.0.1, in a temporary folder, without saving anything unless the
-// arguments say so ("--appendonly", "yes"). It returns when the server answers, and ends it when the test ends.
-// Without a redis-server the test is skipped, or fails if REQUIRE_SERVERS=1.
+// Start runs redis-server on a free port of 127.0.0.1, in a temporary folder,
+// without saving anything unless the arguments say so ("--appendonly", "yes").
+// It returns when the server answers, and ends it when the test ends. Without a
+// redis-server the test is skipped, or fails if REQUIRE_SERVERS=1.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
 	path, err := exec.LookPath("redis-server")
@@ -62,13 +65,15 @@ func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.It
 // PID is the number of the server's process; Restart changes it.
 func (s *Server) PID() int { return s.running.PID() }
 
-// Kill ends the server with SIGKILL, as a crash would, and returns when it is gone.
+// Kill ends the server with SIGKILL, as a crash would, and returns when it is
+// gone.
 func (s *Server) Kill() {
 	s.tb.Helper()
 	s.check(s.running.Kill())
 }
 
-// Stop freezes the server with SIGSTOP: connections stay open and nobody answers. It returns when the server stands.
+// Stop freezes the server with SIGSTOP: connections stay open and nobody
+// answers. It returns when the server stands.
 func (s *Server) Stop() {
 	s.tb.Helper()
 	s.check(s.running.Freeze())
@@ -80,8 +85,8 @@ func (s *Server) Cont() {
 	s.check(s.running.Signal(syscall.SIGCONT))
 }
 
-// Restart ends the server with SIGTERM if it still runs, starts it again on the same port and folder, and returns when
-// it answers.
+// Restart ends the server with SIGTERM if it still runs, starts it again on the
+// same port and folder, and returns when it answers.
 func (s *Server) Restart() {
 	s.tb.Helper()
 	s.check(s.running.End(syscall.SIGTERM))
@@ -106,7 +111,8 @@ func (s *Server) check(err error) {
 	}
 }
 
-// ping asks once whether the server answers; while it loads its data it says so instead.
+// ping asks once whether the server answers; while it loads its data it says so
+// instead.
 func (s *Server) ping() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -1,14 +1,17 @@
-// Command peers measures mainstay beside its peers and writes the tables of RESULTS.md.
+// Command peers measures mainstay beside its peers and writes the tables of
+// RESULTS.md.
 //
 //	go -C internal/benchmarks run ./cmd/peers                      # every package
 //	go -C internal/benchmarks run ./cmd/peers -pkg lru -rounds 8   # one package
 //
-// go test -count=8 repeats each benchmark eight times before it starts the next, so that a machine that slows down for
-// ten seconds slows down one implementation. Here the test binary is built once and run whole, -rounds times: every
-// round measures all implementations one after the other, and a slow spell spreads over all of them.
+// go test -count=8 repeats each benchmark eight times before it starts the
+// next, so that a machine that slows down for ten seconds slows down one
+// implementation. Here the test binary is built once and run whole, -rounds
+// times: every round measures all implementations one after the other, and a
+// slow spell spreads over all of them.
 //
-// The sections of the packages that were measured are replaced, the others stay, and so does the prose between the
-// notes markers of each section.
+// The sections of the packages that were measured are replaced, the others
+// stay, and so does the prose between the notes markers of each section.
 package main
 
 import (
@@ -24,7 +27,8 @@ import (
 	"strings"
 )
 
-// options are the flags. They are printed with the results, as the command that regenerates them.
+// options are the flags. They are printed with the results, as the command that
+// regenerates them.
 type options struct {
 	pkgs      string
 	rounds    int
@@ -48,7 +52,8 @@ func main() {
 	}
 }
 
-// parseFlags reads the command line. The zero rounds are refused here rather than measured.
+// parseFlags reads the command line. The zero rounds are refused here rather
+// than measured.
 func parseFlags(args []string) (options, error) {
 	var opts options
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
@@ -76,7 +81,8 @@ func (o options) command() string {
 		pkg, o.rounds, o.benchtime, o.cpu)
 }
 
-// run measures and then updates the results; a failed benchmark leaves the file alone.
+// run measures and then updates the results; a failed benchmark leaves the file
+// alone.
 func run(ctx context.Context, opts options) error {
 	tmp, err := os.MkdirTemp("", "peers-")
 	if err != nil {
@@ -106,7 +112,8 @@ func run(ctx context.Context, opts options) error {
 	return update(opts.out, sections)
 }
 
-// choose sorts the benchmarks by package and keeps the packages asked for, or all.
+// choose sorts the benchmarks by package and keeps the packages asked for, or
+// all.
 func choose(benchmarks []string, pkgs string) (map[string][]string, error) {
 	known, err := packages(filepath.Join("..", ".."))
 	if err != nil {
@@ -126,7 +133,8 @@ func choose(benchmarks []string, pkgs string) (map[string][]string, error) {
 	return selected, nil
 }
 
-// render makes the body of each package's section: the ratios at a glance, then what benchstat says of each family.
+// render makes the body of each package's section: the ratios at a glance, then
+// what benchstat says of each family.
 func render(ctx context.Context, selected map[string][]string, rawFile string, raw []byte, head string) (map[string]string, error) {
 	measured := parse(raw)
 	sections := map[string]string{}

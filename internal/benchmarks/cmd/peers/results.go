@@ -23,7 +23,8 @@ const (
 	notesClose = "<!-- end of notes -->"
 )
 
-// splice replaces the sections of the given packages, keeps the others, and sorts them all by name.
+// splice replaces the sections of the given packages, keeps the others, and
+// sorts them all by name.
 func splice(old string, bodies map[string]string) string {
 	head, sections := cut(old)
 	for pkg, body := range bodies {

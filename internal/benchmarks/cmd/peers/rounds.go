@@ -33,7 +33,8 @@ func build(ctx context.Context, dir string) (*suite, error) {
 	return s, err
 }
 
-// measure runs the chosen benchmarks once a round and returns all that they printed.
+// measure runs the chosen benchmarks once a round and returns all that they
+// printed.
 func (s *suite) measure(ctx context.Context, selected map[string][]string, opts options) ([]byte, error) {
 	var raw bytes.Buffer
 	for round := range opts.rounds {
@@ -70,7 +71,8 @@ func benchstat(ctx context.Context, rawFile, family string, impls []string) ([]b
 		"-filter", ".name:"+family, "-col", "/impl@("+strings.Join(quoted, " ")+")", rawFile)
 }
 
-// output runs a command and returns its standard output; an error carries everything the command said.
+// output runs a command and returns its standard output; an error carries
+// everything the command said.
 func output(ctx context.Context, name string, args ...string) ([]byte, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -96,8 +98,9 @@ func packages(root string) ([]string, error) {
 	return names, nil
 }
 
-// byPackage sorts benchmarks by the package that their names start with, in any case: BenchmarkLRUGet is of lru.
-// The longest match wins, so that ratelimit and ratelimithttp could live side by side.
+// byPackage sorts benchmarks by the package that their names start with, in any
+// case: BenchmarkLRUGet is of lru. The longest match wins, so that ratelimit
+// and ratelimithttp could live side by side.
 func byPackage(benchmarks, known []string) (map[string][]string, error) {
 	owned := map[string][]string{}
 	for _, benchmark := range benchmarks {

@@ -11,7 +11,8 @@ import (
 // ours is the implementation that the peers are compared with.
 const ours = "mainstay"
 
-// sample is one measured line, as in BenchmarkLRUGet/impl=otter/keys=zipf-2  1000  31.2 ns/op.
+// sample is one measured line, as in BenchmarkLRUGet/impl=otter/keys=zipf-2
+// 1000  31.2 ns/op.
 type sample struct {
 	family string // LRUGet
 	row    string // keys=zipf-2: what is left without family and implementation
@@ -22,7 +23,8 @@ type sample struct {
 // samples are the lines in the order in which they were measured.
 type samples []sample
 
-// procs is the GOMAXPROCS suffix that the testing package appends when it is not 1.
+// procs is the GOMAXPROCS suffix that the testing package appends when it is
+// not 1.
 var procs = regexp.MustCompile(`-\d+$`)
 
 // parse keeps the benchmark lines of a run; everything else is for benchstat.
@@ -61,7 +63,8 @@ func split(name string) sample {
 	return s
 }
 
-// impls are the implementations of a family in the order of measurement, ours first: the base of every comparison.
+// impls are the implementations of a family in the order of measurement, ours
+// first: the base of every comparison.
 func (s samples) impls(family string) []string {
 	var names []string
 	for _, one := range s {
@@ -83,7 +86,8 @@ func (s samples) rows(family string) []string {
 	return names
 }
 
-// median is the middle of all rounds of one workload on one implementation, 0 if it was not measured.
+// median is the middle of all rounds of one workload on one implementation, 0
+// if it was not measured.
 func (s samples) median(family, row, impl string) float64 {
 	var ns []float64
 	for _, one := range s {
@@ -98,8 +102,9 @@ func (s samples) median(family, row, impl string) float64 {
 	return (ns[(len(ns)-1)/2] + ns[len(ns)/2]) / 2
 }
 
-// ratios is a Markdown table of medians: each peer's time and how many times ours that is. A peer that is faster stands
-// in bold, so that a loss is seen at once.
+// ratios is a Markdown table of medians: each peer's time and how many times
+// ours that is. A peer that is faster stands in bold, so that a loss is seen at
+// once.
 func (s samples) ratios(family string) string {
 	impls := s.impls(family)
 	var table strings.Builder
