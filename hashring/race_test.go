@@ -200,3 +200,22 @@ func TestHammerCountsBeforeItClaims(t *testing.T) {
 	assert.Zero(t, r.Stats().OverBound, "one node always has room: its limit is the number of leases")
 	assert.Zero(t, r.Stats().Overflows)
 }
+
+// Changes of several goroutines are all made: none is built on a membership that
+// another has replaced meanwhile.
+func TestHammerOfChanges(t *testing.T) {
+	r := mustNew(t, Config[string]{Nodes: Nodes("fixed"), VirtualNodes: 2})
+	hammer.Run(t, 8, 300, func(worker int, rng *rand.Rand) error {
+		id := fmt.Sprint("worker-", worker)
+		if err := r.Add(Nodes(id)...); err != nil {
+			return err
+		}
+		if err := r.Update(Node[string]{ID: id, Weight: 1 + rng.Float64()}); err != nil {
+			return err
+		}
+		return r.Remove(id)
+	})
+	assert.Equal(t, 1, r.Len())
+	assert.Equal(t, uint64(8*300*3), r.Stats().Changes)
+	assert.Equal(t, 2, r.Stats().Points)
+}

@@ -228,11 +228,11 @@ func BenchmarkHashringJump(b *testing.B) {
 // BenchmarkHashringRendezvous is rendezvous hashing of a key of 16 bytes over 24 nodes.
 func BenchmarkHashringRendezvous(b *testing.B) {
 	keys, ids := hashringKeys(), hashringIDs(24)
-	for name, make := range map[string]func([]string) func(string) string{
+	for name, build := range map[string]func([]string) func(string) string{
 		"mainstay": newHashringRendezvous, "go-rendezvous": newGoRendezvous,
 	} {
 		b.Run(fmt.Sprintf("impl=%s/nodes=24", name), func(b *testing.B) {
-			get := make(ids)
+			get := build(ids)
 			owners := hashringOwners(b, get, ids, keys)
 			b.ReportAllocs()
 			i, wrong := 0, 0
