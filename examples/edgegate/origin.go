@@ -55,6 +55,16 @@ func (s *site) file(target string) string {
 	return filepath.Join(s.root, filepath.FromSlash(s.files[n]))
 }
 
+// keepable reports whether the gateway may cache the answer to a key. The answer
+// for a missing file is a short text, and a file that is gone is an error.
+func (s *site) keepable(key cacheKey) bool {
+	if key.missing {
+		return true
+	}
+	info, err := os.Stat(s.file(key.target))
+	return err == nil && info.Size() <= maxCachedBody
+}
+
 // origin serves the whole site over HTTP.
 type origin struct {
 	site     *site

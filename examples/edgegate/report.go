@@ -143,7 +143,7 @@ func quantilesOf(sorted []time.Duration) quantiles {
 // report compares the run with what the part of the stream that was sent should
 // have led to.
 func (e *edge) report(s sending, heap uint64, goroutines int, broken []violation) (*report, error) {
-	want, err := expect(e.replayer.replayed(), e.opts.policy, e.opts.cacheSize)
+	want, err := expect(e.replayer.replayed(), e.opts.policy, e.opts.cacheSize, e.site.keepable)
 	if err != nil {
 		return nil, err
 	}
