@@ -24,12 +24,21 @@ type input struct {
 }
 
 // loadInput reads and checks everything that can be wrong with the flags and
-// the machine.
+// the machine. The log comes first: it is the likelier mistake, and to list a
+// docroot takes longer than to refuse a file.
 func loadInput(ctx context.Context, opts options) (input, error) {
 	var in input
 	var err error
 	if in.limit, err = opts.policy.bucket(opts.speed); err != nil {
 		return in, err
+	}
+	if opts.log == "" {
+		in.stream = syntheticDay(opts.seed)
+	} else if in.stream, in.log, err = readLog(ctx, opts.log); err != nil {
+		return in, fmt.Errorf("-log: %w", err)
+	}
+	if opts.maxGap > 0 {
+		closeGaps(in.stream, opts.maxGap)
 	}
 	docroot := opts.docroot
 	if docroot == "" {
@@ -37,16 +46,8 @@ func loadInput(ctx context.Context, opts options) (input, error) {
 			return in, fmt.Errorf("-docroot: %w", err)
 		}
 	}
-	if in.site, err = openSite(docroot); err != nil {
+	if in.site, err = openSite(ctx, docroot); err != nil {
 		return in, fmt.Errorf("-docroot: %w", err)
-	}
-	if opts.log == "" {
-		in.stream = syntheticDay(opts.seed)
-	} else if in.stream, in.log, err = readLog(opts.log); err != nil {
-		return in, fmt.Errorf("-log: %w", err)
-	}
-	if opts.maxGap > 0 {
-		closeGaps(in.stream, opts.maxGap)
 	}
 	return in, nil
 }

@@ -2,15 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -111,9 +110,9 @@ func stampede() []string {
 const stampedeLog = "testdata/stampede.log.gz"
 
 func TestStampedeLogIsWhatItSays(t *testing.T) {
-	want, wantInfo, err := parseLog(strings.NewReader(strings.Join(stampede(), "\n")))
+	want, wantInfo, err := parseLog(t.Context(), strings.NewReader(strings.Join(stampede(), "\n")))
 	require.NoError(t, err)
-	got, info, err := readLog(stampedeLog)
+	got, info, err := readLog(t.Context(), stampedeLog)
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 	assert.Equal(t, wantInfo, info)
@@ -121,7 +120,7 @@ func TestStampedeLogIsWhatItSays(t *testing.T) {
 
 // TestStampedeCosts shows what a cache without single flight pays: all who miss together load together.
 func TestStampedeCosts(t *testing.T) {
-	stream, _, err := readLog(stampedeLog)
+	stream, _, err := readLog(t.Context(), stampedeLog)
 	require.NoError(t, err)
 	want, err := expect(stream, policy{1, time.Second, 1000}, 256, keepAll)
 	require.NoError(t, err)
@@ -135,13 +134,40 @@ func TestStampedeCosts(t *testing.T) {
 	t.Logf("hit ratio %.1f %%, exact %.1f %%", 100*float64(l.Hit)/float64(l.In), 100*want.hitRatio)
 }
 
+// onWrite calls itself at each write.
+type onWrite func()
+
+func (f onWrite) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
+}
+
+// TestRunEndsWithItsContext stops a run when it prints its addresses, before its first request.
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	var stdout bytes.Buffer
+	code := run(ctx, []string{"-headless", "-json", "-docroot", newSite(t, threeFiles)}, &stdout, onWrite(cancel))
+	assert.Equal(t, exitOK, code)
+	var r report
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
+	assert.Equal(t, stoppedBySignal, r.Run.Stopped)
+	assert.Zero(t, r.Run.Replayed)
+	assert.Zero(t, r.Policy.DeniedExpected, "the exact pass sees only what was sent")
+	assert.Zero(t, r.Policy.ClientsDeniedExpected)
+}
+
+func TestInterruptedBeforeTheFirstRequest(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	out := runProgram(ctx, "-json", "-docroot", newSite(t, threeFiles))
-	assert.Equal(t, exitOK, out.code, out.stderr)
-	assert.Contains(t, out.stdout, `"stopped":"signal"`)
-	assert.Contains(t, out.stdout, `"replayed":0`)
+	want := outcomeOf{exitInterrupted, "", "edgegate: interrupted before the first request\n"}
+	log := writeLog(t, commonLine(0, "h", "/"))
+	assert.Equal(t, want, runProgram(ctx, "-headless"), "go env GOROOT was killed, which is nobody's fault")
+	assert.Equal(t, want, runProgram(ctx, "-headless", "-log", log, "-docroot", newSite(t, threeFiles)))
+
+	_, _, err := readLog(ctx, log)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = openSite(ctx, newSite(t, threeFiles))
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // child starts the program as a process of its own.
@@ -153,55 +179,6 @@ func child(t *testing.T, args ...string) (*exec.Cmd, *bufio.Reader) {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	return cmd, bufio.NewReader(stdout)
-}
-
-func TestInterruptedRunReports(t *testing.T) {
-	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd, stdout := child(t, "-headless", "-docroot", newSite(t, threeFiles))
-		first, err := stdout.ReadString('\n')
-		require.NoError(t, err)
-		require.Contains(t, first, "edgegate: page http://")
-		begin := time.Now()
-		require.NoError(t, cmd.Process.Signal(sig))
-		rest, err := io.ReadAll(stdout)
-		require.NoError(t, err)
-		require.NoError(t, cmd.Wait(), "exit code 0")
-		assert.Less(t, time.Since(begin), 3*time.Second)
-		assert.Contains(t, string(rest), "until signal")
-		assert.True(t, strings.HasSuffix(string(rest), "invariants: 4 of 4 hold\n"), string(rest))
-	}
-}
-
-// blockedChild waits for a log that nobody writes. The first signal finds it busy for ever.
-func blockedChild(t *testing.T) *exec.Cmd {
-	t.Helper()
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	cmd, _ := child(t, "-headless", "-docroot", newSite(t, threeFiles), "-log", pipe)
-	writer, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the program has opened the other end
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, writer.Close()) })
-	return cmd
-}
-
-func TestSecondSignalEndsAtOnce(t *testing.T) {
-	t.Parallel()
-	cmd := blockedChild(t)
-	begin := time.Now()
-	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	require.Error(t, cmd.Wait())
-	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
-	assert.Less(t, time.Since(begin), forcedExit)
-}
-
-func TestBlockedInputCannotHoldTheProgram(t *testing.T) {
-	t.Parallel()
-	cmd := blockedChild(t)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	require.Error(t, cmd.Wait())
-	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
 }
 
 // TestRealDay replays the NASA day and judges it as strictly as the machine allows.

@@ -55,6 +55,9 @@ const (
 	forcedExit = 3 * time.Second // after the first signal
 )
 
+// errInterrupted means that there is nothing to report yet.
+var errInterrupted = errors.New("interrupted before the first request")
+
 func main() {
 	os.Exit(run(interruptible(), os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -99,9 +102,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		notes.printf("edgegate: %v\n", err)
-		return exitUsage
+		return failure(err)
 	}
 	return verdict(report.Violations, notes)
+}
+
+// failure is the exit code of a run without a report.
+func failure(err error) int {
+	if errors.Is(err, errInterrupted) {
+		return exitInterrupted
+	}
+	return exitUsage
 }
 
 // verdict names what is broken and returns the exit code.
@@ -119,6 +130,9 @@ func verdict(broken []violation, notes *printer) int {
 // means that nothing can be reported.
 func simulate(ctx context.Context, opts options, out, notes *printer) (*report, error) {
 	in, err := loadInput(ctx, opts)
+	if ctx.Err() != nil {
+		return nil, errInterrupted // err may blame the docroot for a walk that was cut short
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func TestAbusersAreDenied(t *testing.T) {
 
 func load(t *testing.T, name string) []request {
 	t.Helper()
-	stream, _, err := readLog(trace(t, name))
+	stream, _, err := readLog(t.Context(), trace(t, name))
 	require.NoError(t, err)
 	return stream
 }
@@ -134,7 +134,7 @@ func TestGatewayEqualsTheOracle(t *testing.T) {
 	for i := range 3 {
 		files[fmt.Sprintf("giant%d.go", i)] = strings.Repeat("x", maxCachedBody+1)
 	}
-	s, err := openSite(newSite(t, files))
+	s, err := openSite(t.Context(), newSite(t, files))
 	require.NoError(t, err)
 	p := policy{1, maxPer, 30}
 	limit, err := p.bucket(speedUnit)

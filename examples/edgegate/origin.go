@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -26,13 +27,16 @@ type site struct {
 
 // openSite lists the regular *.go files below root. The root itself may be a
 // symbolic link, as GOROOT often is.
-func openSite(root string) (*site, error) {
+func openSite(ctx context.Context, root string) (*site, error) {
 	resolved, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return nil, err
 	}
 	s := &site{root: resolved}
 	err = fs.WalkDir(os.DirFS(resolved), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err == nil && entry.Type().IsRegular() && strings.HasSuffix(path, ".go") {
 			s.files = append(s.files, path)
 		}
