@@ -177,7 +177,7 @@ func TestParseLogLineLimit(t *testing.T) {
 		assert.Len(t, stream, 3, "the longest line that is allowed, and the lines around")
 		assert.Equal(t, logInfo{format: "clf", lines: 5, badLines: 2}, info)
 	}
-	_, info, err := parseLog(t.Context(), strings.NewReader(commonLine(0, "h", "/") + "\n" + fill(3*maxLine)))
+	_, info, err := parseLog(t.Context(), strings.NewReader(commonLine(0, "h", "/")+"\n"+fill(3*maxLine)))
 	require.NoError(t, err)
 	assert.Equal(t, 1, info.badLines, "a long last line without an end")
 }

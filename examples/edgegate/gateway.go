@@ -22,8 +22,7 @@ import (
 // name for each request pushes out other buckets, but never makes the limiter
 // grow. The price: a client whose bucket was pushed out while it was active
 // starts again with a full one. The report counts the evictions, and the bound
-// of the limiter is checked with them. A client that has been idle long enough
-// to be the oldest of 4,096 would mostly have had a full bucket anyway.
+// of the limiter is checked with them.
 //
 // # Misses that meet
 //
@@ -35,14 +34,16 @@ import (
 //
 // The client of a request is what the replayer's header says, but only under
 // the seal of this run. Everybody else is keyed by address, with buckets and
-// counters apart: a header must never choose whose tokens are spent.
+// counters apart: a header must never choose whose tokens are spent. Strangers
+// do share the room: an answer they asked for can be a hit of the replay, and
+// both caches may evict an entry of the replay for one of theirs.
 type gateway struct {
 	gatewayConfig
 	buckets *lru.Cache[caller, *tokenbucket.Bucket]
 	cache   *lru.Cache[cacheKey, *answer]
 	client  *http.Transport
 
-	replayed, strangers tally // two sets of books: a look with curl must not upset the report
+	replayed, strangers tally // two sets of books: a look with curl is not part of the replay
 	history             *history
 	cachePeak           peak
 }
@@ -103,8 +104,12 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if books.in.Add(1)%64 == 0 {
 		g.cachePeak.observe(g.cache.Len())
 	}
-	defer rescue(w, books)
-	reply, how := g.handle(r, from)
+	var (
+		reply *answer
+		how   outcome
+	)
+	defer rescue(w, books, &reply)
+	reply, how = g.handle(r, from)
 	if !g.sabotage.losesRequest() {
 		books.outcomes[how].Add(1)
 	}
@@ -115,13 +120,16 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply.send(w)
 }
 
-// rescue turns a panic into a 500. The request has no outcome then, so the
-// books do not balance and the run fails.
-func rescue(w http.ResponseWriter, books *tally) {
+// rescue counts a panic, which fails the run, and turns it into a 500 unless the
+// answer was under way already.
+func rescue(w http.ResponseWriter, books *tally, reply **answer) {
 	if recover() == nil {
 		return
 	}
 	books.panics.Add(1)
+	if *reply != nil {
+		return
+	}
 	books.answered(http.StatusInternalServerError, 0)
 	plain(http.StatusInternalServerError).send(w)
 }

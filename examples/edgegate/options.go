@@ -118,7 +118,11 @@ func setSeconds(target *time.Duration) func(string) error {
 		if err != nil || !(seconds >= 0 && seconds <= math.MaxInt64/float64(time.Second)/2) {
 			return 0, errors.New("want a number of seconds, 0 or more")
 		}
-		return time.Duration(seconds * float64(time.Second)), nil
+		limit := time.Duration(seconds * float64(time.Second))
+		if limit == 0 && seconds > 0 { // 0 would mean no limit at all
+			return 0, errors.New("want a nanosecond at least, or 0")
+		}
+		return limit, nil
 	})
 }
 

@@ -64,6 +64,7 @@ func TestBadInput(t *testing.T) {
 		{"-speed", "NaN"},
 		{"-speed", "Inf"},
 		{"-speed", "fast"},
+		{"-seconds", "1e-10"},
 		{"-seconds", "-1"},
 		{"-seconds", "NaN"},
 		{"-seconds", "Inf"},

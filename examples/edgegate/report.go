@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/url"
 	"runtime"
 	"strconv"
 	"time"
@@ -112,11 +113,14 @@ type lane struct {
 
 	Cache cacheReport `json:"cache"`
 
-	// BucketEvictions counts buckets pushed out by other clients. Each may have
-	// granted its client a fresh burst.
-	BucketEvictions uint64           `json:"bucket_evictions"`
-	DeniedClients   int              `json:"denied_clients"`
-	DeniedByClient  map[string]int64 `json:"denied_by_client"`
+	// BucketEvictions counts buckets pushed out by other clients, those of
+	// strangers included. Each may have granted its client a fresh burst.
+	BucketEvictions uint64 `json:"bucket_evictions"`
+
+	// DeniedByClient has the names of the log percent-encoded: JSON strings are
+	// UTF-8, and two names that are not must not become one.
+	DeniedClients  int              `json:"denied_clients"`
+	DeniedByClient map[string]int64 `json:"denied_by_client"`
 }
 
 // cacheReport describes the response cache at the end of the run.
@@ -218,7 +222,10 @@ func (g *gateway) lane(origins []*origin) lane {
 		OriginByNode:    make(map[string]int64),
 		Cache:           cacheReport{g.cache.Len(), g.cacheSize, g.cache.Stats().Evictions},
 		BucketEvictions: g.buckets.Stats().Evictions,
-		DeniedByClient:  t.deniedBy.snapshot(),
+		DeniedByClient:  make(map[string]int64),
+	}
+	for name, n := range t.deniedBy.snapshot() {
+		l.DeniedByClient[url.PathEscape(name)] = n
 	}
 	l.DeniedClients = len(l.DeniedByClient)
 	for status, n := range t.status.snapshot() {

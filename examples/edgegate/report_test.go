@@ -108,6 +108,25 @@ func TestJSONReport(t *testing.T) {
 	assert.LessOrEqual(t, l.LatencyMS.P99, l.LatencyMS.Max)
 }
 
+// TestClientNamesStayApart: JSON has no way to write bytes that are not UTF-8, and would give all of them one name.
+func TestClientNamesStayApart(t *testing.T) {
+	var lines []string
+	names := []string{"\xff", "\xfe", "\ufffd", "a%b", "::1"}
+	for _, name := range names {
+		lines = append(lines, commonLine(0, name, "/"), commonLine(0, name, "/"))
+	}
+	r, out := runJSON(t, "-log", writeLog(t, lines...), "-docroot", newSite(t, threeFiles), "-rate", "1/1000h", "-burst", "1")
+	require.Equal(t, exitOK, out.code, out.stderr)
+	l := r.Lanes["mainstay"]
+	assert.Equal(t, len(names), l.DeniedClients)
+	assert.Equal(t, map[string]int64{"%FF": 1, "%FE": 1, "%EF%BF%BD": 1, "a%25b": 1, "::1": 1}, l.DeniedByClient)
+	sum := int64(0)
+	for _, n := range l.DeniedByClient {
+		sum += n
+	}
+	assert.Equal(t, l.Denied, sum)
+}
+
 func TestTableReport(t *testing.T) {
 	out := runProgram(t.Context(), append(smallRun(t), "-maxgap", "1h")...)
 	require.Equal(t, exitOK, out.code, out.stderr)
