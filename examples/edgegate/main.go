@@ -170,6 +170,7 @@ func announce(address string, opts options, out, notes *printer) {
 // heapBytes is what the program holds at the end of the replay, caches and
 // record included.
 func heapBytes() uint64 {
+	runtime.GC() // what is garbage already is not held
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc

@@ -105,15 +105,16 @@ func TestReplayerSendsWhatTheLogSays(t *testing.T) {
 func TestOpenLoop(t *testing.T) {
 	stream := make([]request, 20)
 	for i := range stream {
-		stream[i] = request{time.Duration(i) * time.Second, "c", "GET", "/", 200, 0}
+		stream[i] = request{time.Duration(i) * time.Second, "other", "GET", "/", 200, 0}
 	}
-	others := make(chan struct{})
-	a := &arrivals{answer: func(n int, _ http.ResponseWriter, _ *http.Request) {
-		switch n {
-		case 1:
-			<-others
-		case len(stream):
-			close(others)
+	stream[0].client = "first"
+	var others sync.WaitGroup
+	others.Add(len(stream) - 1)
+	a := &arrivals{answer: func(_ int, _ http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(headerClient) == "first" { // which need not be the first to arrive
+			others.Wait()
+		} else {
+			others.Done()
 		}
 	}}
 	s, err := newReplayer(t, stream, a).run(t.Context())

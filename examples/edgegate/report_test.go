@@ -128,15 +128,15 @@ func TestClientNamesStayApart(t *testing.T) {
 }
 
 func TestTableReport(t *testing.T) {
-	out := runProgram(t.Context(), append(smallRun(t), "-maxgap", "1h")...)
+	out := runProgram(t.Context(), append(smallRun(t), "-maxgap", "500ms")...)
 	require.Equal(t, exitOK, out.code, out.stderr)
 	assert.Equal(t, "edgegate: there is no page yet, running as with -headless\n", out.stderr)
 	lines := strings.Split(strings.TrimSpace(out.stdout), "\n")
 	assert.Regexp(t, `^edgegate: page http://127\.0\.0\.1:\d+/  gateway http://127\.0\.0\.1:\d+/  naive http://127\.0\.0\.1:\d+/$`, lines[0])
-	assert.Contains(t, lines[1], "longer than 1h0m0s")
+	assert.Contains(t, lines[1], "longer than 500ms")
 	assert.Equal(t, "invariants: 4 of 4 hold", lines[len(lines)-1])
 	for _, row := range []string{
-		"input:   clf log, 9 lines, 1 bad, 0 out of order: 8 requests of 2 clients for 2 URLs in 4s",
+		"input:   clf log, 9 lines, 1 bad, 0 out of order: 8 requests of 2 clients for 2 URLs in 2s",
 		"policy:  1 per 30s, burst 3 for each client",
 		"denied:  2 of 1 clients; an exact pass denies 2 of 1",
 	} {
@@ -145,6 +145,12 @@ func TestTableReport(t *testing.T) {
 	assert.Regexp(t, `(?m)^metric +mainstay$`, out.stdout)
 	assert.Regexp(t, `(?m)^status +200 4  404 1  405 1  429 2$`, out.stdout)
 	assert.Regexp(t, `(?m)^denied +2$`, out.stdout)
+}
+
+func TestGapsAreShortened(t *testing.T) {
+	r, out := runJSON(t, append(smallRun(t), "-maxgap", "500ms")...)
+	require.Equal(t, exitOK, out.code, out.stderr)
+	assert.InDelta(t, 2, r.Input.SpanSeconds, 0, "four gaps of a second, each shortened by half")
 }
 
 func TestJudgement(t *testing.T) {
