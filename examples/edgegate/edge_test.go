@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// startTestEdge starts an edge in front of a small site. It is not stopped: what happens at its end is up to the test.
+// startTestEdge starts an edge in front of a small site. It is not stopped:
+// what happens at its end is up to the test.
 func startTestEdge(t *testing.T, args ...string) *edge {
 	t.Helper()
 	opts, err := parseOptions(append([]string{"-docroot", newSite(t, threeFiles)}, args...))
@@ -36,8 +37,8 @@ func (c watchedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// TestGatewayHangsUpBeforeOriginsStop: a connection that was dialled but never used counts as busy with its server,
-// which would wait for it in vain.
+// TestGatewayHangsUpBeforeOriginsStop: a connection that was dialled but never
+// used counts as busy with its server, which would wait for it in vain.
 func TestGatewayHangsUpBeforeOriginsStop(t *testing.T) {
 	e := startTestEdge(t)
 	var (
@@ -111,7 +112,8 @@ func TestLeftOvers(t *testing.T) {
 	}
 }
 
-// quiet waits until the goroutines of earlier tests have ended, and counts the rest.
+// quiet waits until the goroutines of earlier tests have ended, and counts the
+// rest.
 func quiet() int {
 	count := runtime.NumGoroutine()
 	for since := time.Now(); time.Since(since) < 30*time.Millisecond; time.Sleep(time.Millisecond) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestThreeSeconds runs the real thing: three hours of the synthetic day, with two of its abusers. The buckets do not
-// refill within it, so the order and the times in which requests arrive cannot change who is denied how often.
+// TestThreeSeconds runs the real thing: three hours of the synthetic day, with
+// two of its abusers. The buckets do not refill within it, so the order and the
+// times in which requests arrive cannot change who is denied how often.
 func TestThreeSeconds(t *testing.T) {
 	t.Parallel()
 	cmd, stdout := child(t, "-headless", "-json", "-seconds", "3", "-speed", "3600", "-rate", "1/1000h", "-burst", "30")
@@ -36,16 +38,19 @@ func TestThreeSeconds(t *testing.T) {
 	assert.Positive(t, l.Hit)
 	assert.Positive(t, l.Bytes)
 	assert.Positive(t, r.Policy.DeniedExpected)
-	assert.NotContains(t, reportFields(t, string(text)), "input.format", "unknown is absent")
+	want := append(slices.Clone(schema), "run.seed")
+	slices.Sort(want)
+	assert.Equal(t, want, reportFields(t, string(text)), "the synthetic day has a seed and no format")
 	assert.Equal(t, r.Policy.DeniedExpected, l.Denied)
 	assert.Len(t, l.DeniedByClient, r.Policy.ClientsDeniedExpected)
-	want, err := expect(daySample()[:r.Run.Replayed], policy{1, maxPer, 30}, 256, keepAll)
+	inOrder, err := expect(daySample()[:r.Run.Replayed], policy{1, maxPer, 30}, 256, keepAll)
 	require.NoError(t, err)
 	t.Logf("lag p99 %v ms; hit ratio %.4f, in order and without giants %.4f",
-		r.Run.LagMS.P99, ratio(l.Hit, l.In-l.Denied), want.hitRatio)
+		r.Run.LagMS.P99, ratio(l.Hit, l.In-l.Denied), inOrder.hitRatio)
 }
 
-// TestDeniedByClient: under load too, each client is denied exactly what the exact pass denies it.
+// TestDeniedByClient: under load too, each client is denied exactly what the
+// exact pass denies it.
 func TestDeniedByClient(t *testing.T) {
 	e := startTestEdge(t, "-speed", "1000000", "-rate", "1/1000h", "-burst", "20")
 	e.replayer.stream = e.stream[:4000]
@@ -57,7 +62,8 @@ func TestDeniedByClient(t *testing.T) {
 	assert.Equal(t, want.deniedBy, e.gateway.replayed.deniedBy.snapshot())
 }
 
-// TestSabotage: every fault makes the run fail and name the invariant that caught it, and no other.
+// TestSabotage: every fault makes the run fail and name the invariant that
+// caught it, and no other.
 func TestSabotage(t *testing.T) {
 	for name, id := range map[string]string{"lost-request": conservation, "over-admit": limiterBound, "cache-overflow": cacheBound} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +81,8 @@ func TestSabotage(t *testing.T) {
 	assert.Len(t, sabotages, 3, "every sabotage is in the table above")
 }
 
-// crowd has enough requests and denials for every sabotage: those strike each hundredth and each tenth time.
+// crowd has enough requests and denials for every sabotage: those strike each
+// hundredth and each tenth time.
 func crowd(t *testing.T) []string {
 	t.Helper()
 	var lines []string
@@ -92,7 +99,8 @@ func TestSabotagedTable(t *testing.T) {
 	assert.Contains(t, out.stderr, "I3 broken: the cache held")
 }
 
-// stampede is a log in which 24 times 50 clients ask for one cold URL in the same second, between 820 URLs seen once.
+// stampede is a log in which 24 times 50 clients ask for one cold URL in the
+// same second, between 820 URLs seen once.
 func stampede() []string {
 	var lines []string
 	for burst := range 24 {
@@ -128,7 +136,8 @@ func TestStampedeOfTheOracle(t *testing.T) {
 	assert.InDelta(t, float64(24*49)/(24*50+820), want.hitRatio, 1e-12)
 }
 
-// TestStampedeCosts shows what a cache without single flight pays: all who miss together load together.
+// TestStampedeCosts shows what a cache without single flight pays: all who miss
+// together load together.
 func TestStampedeCosts(t *testing.T) {
 	const crowd = 50
 	var missed sync.WaitGroup
@@ -154,7 +163,8 @@ func (f onWrite) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestRunEndsWithItsContext stops a run when it prints its addresses, before its first request.
+// TestRunEndsWithItsContext stops a run when it prints its addresses, before
+// its first request.
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var stdout bytes.Buffer
@@ -193,7 +203,8 @@ func child(t *testing.T, args ...string) (*exec.Cmd, *bufio.Reader) {
 	return cmd, bufio.NewReader(stdout)
 }
 
-// TestRealDay replays the NASA day and judges it as strictly as the machine allows.
+// TestRealDay replays the NASA day and judges it as strictly as the machine
+// allows.
 func TestRealDay(t *testing.T) {
 	if os.Getenv("EDGEGATE_LONG") == "" {
 		t.Skip("set EDGEGATE_LONG to replay a whole day in 13 s")
@@ -205,5 +216,7 @@ func TestRealDay(t *testing.T) {
 	assert.Less(t, r.Run.WallSeconds, 25.0)
 	if r.Run.LagMS.P99 < 10 {
 		assert.InEpsilon(t, 259, r.Lanes["mainstay"].Denied, 0.05)
+	} else {
+		t.Logf("%d denied, not judged: lag p99 %v ms", r.Lanes["mainstay"].Denied, r.Run.LagMS.P99)
 	}
 }

@@ -38,7 +38,8 @@ func FuzzParseLog(f *testing.F) {
 	})
 }
 
-// FuzzWireTarget checks that any target becomes one that a server accepts byte for byte.
+// FuzzWireTarget checks that any target becomes one that a server accepts byte
+// for byte.
 func FuzzWireTarget(f *testing.F) {
 	for _, s := range []string{"", "//", "/%", "a b#c", "/\xff%4"} {
 		f.Add(s)

@@ -120,8 +120,8 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply.send(w)
 }
 
-// rescue counts a panic, which fails the run, and turns it into a 500 unless the
-// answer was under way already.
+// rescue counts a panic, which fails the run, and turns it into a 500 unless
+// the answer was under way already.
 func rescue(w http.ResponseWriter, books *tally, reply **answer) {
 	if recover() == nil {
 		return
@@ -147,55 +147,4 @@ func (g *gateway) identify(r *http.Request) (caller, *tally) {
 		host = r.RemoteAddr
 	}
 	return caller{name: host, stranger: true}, &g.strangers
-}
-
-// handle asks the limiter first: a denied request must cost neither a cache
-// entry nor an origin.
-func (g *gateway) handle(r *http.Request, from caller) (*answer, outcome) {
-	if wait, ok := g.admit(from); !ok {
-		return tooMany(wait), denied
-	}
-	key := cacheKey{wireTarget(r.RequestURI), g.seal.fileMissing(r.Header)}
-	if !cacheable(r.Method) {
-		return g.load(r, key)
-	}
-	if reply, ok := g.cache.Get(key); ok {
-		return reply, hit
-	}
-	reply, how := g.load(r, key)
-	if reply.keepable() {
-		g.cache.Set(key, reply)
-	}
-	return reply, how
-}
-
-// cacheable excludes HEAD too: its answer has no body.
-func cacheable(method string) bool { return method == http.MethodGet }
-
-// admit asks the client's bucket, and writes down when it did.
-func (g *gateway) admit(from caller) (wait time.Duration, ok bool) {
-	bucket := g.bucketOf(from)
-	begin := g.history.now()
-	ok = bucket.Allow() || g.sabotage.overrulesDenial()
-	end := g.history.now()
-	if ok {
-		g.history.admitted(from, begin, end)
-		return 0, true
-	}
-	wait, _ = bucket.RetryAfter(1)
-	return wait, false
-}
-
-// bucketOf finds the bucket of a caller, or makes one. The common case is a
-// single promotion in the LRU list.
-func (g *gateway) bucketOf(from caller) *tokenbucket.Bucket {
-	if bucket, ok := g.buckets.Get(from); ok {
-		return bucket
-	}
-	fresh, err := tokenbucket.New(g.limit)
-	if err != nil {
-		panic(err) // the flags were checked with this very limit
-	}
-	bucket, _ := g.buckets.GetOrSet(from, fresh) // two first requests of a client meet here: one bucket wins
-	return bucket
 }

@@ -29,7 +29,8 @@ func startOrigin(t *testing.T, h http.Handler) string {
 	return srv.address()
 }
 
-// newTestGateway fills in what a test does not care about: a generous limit and room for everything.
+// newTestGateway fills in what a test does not care about: a generous limit and
+// room for everything.
 func newTestGateway(t *testing.T, cfg gatewayConfig) *gateway {
 	t.Helper()
 	if cfg.limit.Burst == 0 {
@@ -267,7 +268,7 @@ func (brokenWriter) Write([]byte) (int, error) { panic("broken") }
 
 func TestPanicAfterTheAnswerBreaksTheBooks(t *testing.T) {
 	g := newTestGateway(t, gatewayConfig{origins: []string{startOrigin(t, &echo{})}})
-	r := httptest.NewRequest("GET", "/", http.NoBody)
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	r.Header = sealed(g.seal)
 	g.ServeHTTP(brokenWriter{httptest.NewRecorder()}, r)
 	assert.Equal(t, [outcomeCount]int64{originOK: 1}, g.replayed.counts())
@@ -276,7 +277,8 @@ func TestPanicAfterTheAnswerBreaksTheBooks(t *testing.T) {
 		checkConservation(&g.replayed, &g.strangers, sending{sent: 1}))
 }
 
-// TestEvictedBucketGrantsOneBurstMore: the price of bounded memory, and how the check accounts for it.
+// TestEvictedBucketGrantsOneBurstMore: the price of bounded memory, and how the
+// check accounts for it.
 func TestEvictedBucketGrantsOneBurstMore(t *testing.T) {
 	g := newTestGateway(t, gatewayConfig{
 		origins: []string{startOrigin(t, &echo{})},

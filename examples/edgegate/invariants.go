@@ -38,9 +38,10 @@ func violated(id, format string, args ...any) []violation {
 	return []violation{{id, fmt.Sprintf(format, args...)}}
 }
 
-// checkConservation compares the replayer's books with the gateway's. A panic is
-// a violation even after the request had its outcome. A request without an answer is a violation unless the drain was cut short; then it may
-// or may not have arrived.
+// checkConservation compares the replayer's books with the gateway's. A panic
+// is a violation even after the request had its outcome. A request without an
+// answer is a violation unless the drain was cut short; then it may or may not
+// have arrived.
 func checkConservation(replayed, strangers *tally, s sending) []violation {
 	for _, books := range []*tally{replayed, strangers} {
 		if in, accounted, panics := books.in.Load(), books.accounted(), books.panics.Load(); in != accounted || panics > 0 {

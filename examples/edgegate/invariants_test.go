@@ -215,7 +215,8 @@ func TestHistoryIgnoresStrangers(t *testing.T) {
 	assert.Empty(t, h.evicts, "a crowd of strangers must not make the record grow")
 }
 
-// TestBucketSatisfiesTheCheck runs a real bucket under contention against the recorded history.
+// TestBucketSatisfiesTheCheck runs a real bucket under contention against the
+// recorded history.
 func TestBucketSatisfiesTheCheck(t *testing.T) {
 	limit := tokenbucket.Config{Rate: tokenbucket.Every(50 * time.Microsecond), Burst: 3}
 	g := newTestGateway(t, gatewayConfig{limit: limit})

@@ -1,7 +1,7 @@
 // Command edgegate replays a day of web traffic through a small edge on
 // loopback: a gateway built from tokenbucket and lru in front of three origins
-// that serve real files. Every figure it prints is counted from requests that
-// went over TCP.
+// that serve real files. What it reports of the gateway is counted from
+// requests that went over TCP; what should have come out is computed beside it.
 //
 //	go run ./examples/edgegate -headless
 //	go run ./examples/edgegate -headless -log access.log.gz -speed 3600
@@ -20,9 +20,9 @@
 //
 // # Reading the program
 //
-// gateway.go is the answer to the question how a limiter and a cache go
-// together. replay.go shows how to load a server without flattering it,
-// invariants.go how to check a limiter from the outside, oracle.go what it
+// gateway.go and chain.go are the answer to the question how a limiter and a
+// cache go together. replay.go shows how to load a server without flattering
+// it, invariants.go how to check a limiter from the outside, oracle.go what it
 // should have done, and traffic.go how to make a day of traffic that has the
 // bursts of a real one. The rest is flags, formats and printing.
 //

@@ -43,7 +43,8 @@ type options struct {
 const usage = `edgegate replays a day of web traffic through a gateway on loopback: a token bucket for each client, an LRU
 cache of answers, three origins. It reports what it counted and checks its invariants.
 
-Exit codes: 0 all invariants hold, 1 at least one is broken, 2 usage or environment, 130 second interrupt.
+Exit codes: 0 all invariants hold, 1 at least one is broken, 2 usage or environment, 130 interrupted before the first
+request or a second time.
 There is no page yet: the program runs as with -headless whether or not the flag is given.
 
 `

@@ -18,7 +18,8 @@ var defaultPolicy = policy{1, 30 * time.Second, 30}
 
 func keepAll(cacheKey) bool { return true }
 
-// daySample is the synthetic day of seed 1. Tests share it and must not write to it.
+// daySample is the synthetic day of seed 1. Tests share it and must not write
+// to it.
 var daySample = sync.OnceValue(func() []request { return syntheticDay(1) })
 
 func TestExpectedDenials(t *testing.T) {
@@ -60,7 +61,8 @@ func load(t *testing.T, name string) []request {
 	return stream
 }
 
-// listLRU is the LRU cache of the whiteboard, the model of what the gateway caches with.
+// listLRU is the LRU cache of the whiteboard, the model of what the gateway
+// caches with.
 type listLRU struct {
 	capacity int
 	order    list.List
@@ -79,7 +81,8 @@ func (c *listLRU) touch(key string) (hit bool) {
 	return false
 }
 
-// TestHitRatioOfRealURLs pins what a strict LRU makes of the URLs of the NASA day.
+// TestHitRatioOfRealURLs pins what a strict LRU makes of the URLs of the NASA
+// day.
 func TestHitRatioOfRealURLs(t *testing.T) {
 	stream := load(t, nasaDay)
 	for capacity, percent := range map[int]float64{64: 58.3, 256: 78.0, 1024: 91.3} {
@@ -124,8 +127,9 @@ func TestExpectedHits(t *testing.T) {
 	assert.Zero(t, want.hitRatio)
 }
 
-// TestGatewayEqualsTheOracle decides the same requests one by one in both, with a limit that does not refill and a cache
-// that has to evict. Nothing depends on time, so the counts must be equal.
+// TestGatewayEqualsTheOracle decides the same requests one by one in both, with
+// a limit that does not refill and a cache that has to evict. Nothing depends
+// on time, so the counts must be equal.
 func TestGatewayEqualsTheOracle(t *testing.T) {
 	files := map[string]string{"large.go": strings.Repeat("x", maxCachedBody)}
 	for i := range 100 {

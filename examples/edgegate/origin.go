@@ -59,8 +59,9 @@ func (s *site) file(target string) string {
 	return filepath.Join(s.root, filepath.FromSlash(s.files[n]))
 }
 
-// keepable reports whether the gateway may cache the answer to a key. The answer
-// for a missing file is a short text, and a file that is gone is an error.
+// keepable reports whether the gateway may cache the answer to a key. The
+// answer for a missing file is a short text, and a file that is gone is an
+// error.
 func (s *site) keepable(key cacheKey) bool {
 	if key.missing {
 		return true

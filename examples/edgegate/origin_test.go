@@ -82,7 +82,8 @@ type reply struct {
 	body   string
 }
 
-// ask sends one request to a handler without a network. The target goes in as it would arrive on the wire.
+// ask sends one request to a handler without a network. The target goes in as
+// it would arrive on the wire.
 func ask(h http.Handler, method, target string, header http.Header) reply {
 	r := httptest.NewRequest(method, target, http.NoBody)
 	maps.Copy(r.Header, header)

@@ -101,7 +101,8 @@ func TestReplayerSendsWhatTheLogSays(t *testing.T) {
 	}, got)
 }
 
-// TestOpenLoop: a gateway that hangs on the first request does not hold up the others.
+// TestOpenLoop: a gateway that hangs on the first request does not hold up the
+// others.
 func TestOpenLoop(t *testing.T) {
 	stream := make([]request, 20)
 	for i := range stream {
@@ -123,7 +124,8 @@ func TestOpenLoop(t *testing.T) {
 	assert.GreaterOrEqual(t, percentile(s.latency, 100), 19*time.Millisecond, "counted from the moment it was due")
 }
 
-// TestBacklogIsCharged: more requests at one instant than workers; the last ones wait, and their latency says so.
+// TestBacklogIsCharged: more requests at one instant than workers; the last
+// ones wait, and their latency says so.
 func TestBacklogIsCharged(t *testing.T) {
 	stream := make([]request, inFlight+1)
 	for i := range stream {

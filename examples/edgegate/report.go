@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxJudgedLag is the replay lag above which the machine, not the limiter,
+// maxJudgedLag is the replay lag above which the delay, not the limiter,
 // decides how many requests are denied.
 const maxJudgedLag = 50 * time.Millisecond
 
@@ -51,8 +51,10 @@ type inputReport struct {
 // runReport describes the replay itself.
 type runReport struct {
 	Speed       float64 `json:"speed"`
-	Seed        uint64  `json:"seed"`
 	WallSeconds float64 `json:"wall_seconds"`
+
+	// Seed is that of the synthetic day; a log has none.
+	Seed *uint64 `json:"seed,omitempty"`
 
 	// Replayed counts the requests that were sent.
 	Replayed int64 `json:"replayed"`
@@ -60,8 +62,8 @@ type runReport struct {
 	// Stopped is "end", "seconds" or "signal".
 	Stopped string `json:"stopped"`
 
-	// LagMS is how late requests went out. Multiplied by Speed it is the error
-	// of the replay in the time of the log.
+	// LagMS is how late requests went out, waits for a free worker included.
+	// Multiplied by Speed it is the error of the replay in the time of the log.
 	LagMS quantiles `json:"lag_ms"`
 
 	// Before the servers started, and after they had stopped.
@@ -151,6 +153,10 @@ func (e *edge) report(s sending, heap uint64, goroutines int, broken []violation
 	if err != nil {
 		return nil, err
 	}
+	var seed *uint64
+	if e.opts.log == "" {
+		seed = &e.opts.seed
+	}
 	mainstay := e.gateway.lane(e.origins)
 	mainstay.LatencyMS = quantilesOf(s.latency)
 	return &report{
@@ -160,7 +166,7 @@ func (e *edge) report(s sending, heap uint64, goroutines int, broken []violation
 		Input:      e.inputReport(),
 		Run: runReport{
 			Speed:           e.opts.speed.factor(),
-			Seed:            e.opts.seed,
+			Seed:            seed,
 			WallSeconds:     s.wall.Seconds(),
 			Replayed:        s.sent,
 			Stopped:         s.stopped,

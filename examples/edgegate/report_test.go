@@ -12,12 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// schema lists every field of edgegate/1 that the program reports, objects with dots. A * stands for keys of a map.
+// schema lists the fields of edgegate/1 that every run reports, objects with
+// dots. A * stands for keys of a map.
 var schema = strings.Fields(`
 	schema ok violations
 	input.source input.lines input.bad_lines input.out_of_order input.requests input.clients input.urls input.span_seconds
 	input.docroot_files
-	run.speed run.seed run.wall_seconds run.replayed run.stopped run.lag_ms.p50 run.lag_ms.p99 run.lag_ms.max
+	run.speed run.wall_seconds run.replayed run.stopped run.lag_ms.p50 run.lag_ms.p99 run.lag_ms.max
 	run.goroutines_start run.goroutines_end run.heap_bytes run.go
 	policy.interval_seconds policy.burst policy.denied_expected policy.clients_denied_expected policy.judged
 	lanes.mainstay.in lanes.mainstay.hit lanes.mainstay.coalesced lanes.mainstay.origin_ok lanes.mainstay.denied
@@ -108,7 +109,8 @@ func TestJSONReport(t *testing.T) {
 	assert.LessOrEqual(t, l.LatencyMS.P99, l.LatencyMS.Max)
 }
 
-// TestClientNamesStayApart: JSON has no way to write bytes that are not UTF-8, and would give all of them one name.
+// TestClientNamesStayApart: JSON has no way to write bytes that are not UTF-8,
+// and would give all of them one name.
 func TestClientNamesStayApart(t *testing.T) {
 	var lines []string
 	names := []string{"\xff", "\xfe", "\ufffd", "a%b", "::1"}

@@ -20,6 +20,13 @@ const (
 	shutdownTimeout = 250 * time.Millisecond // for connections of strangers; our own are closed by then
 )
 
+// newTransport keeps a connection for every request that may be in flight. The
+// default of two idle connections per host would close and dial for most
+// requests, and the run would measure handshakes.
+func newTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: inFlight, DisableCompression: true}
+}
+
 // server is an HTTP server on a free port of the loopback interface.
 type server struct {
 	name     string

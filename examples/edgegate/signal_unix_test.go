@@ -34,7 +34,8 @@ func TestInterruptedRunReports(t *testing.T) {
 	}
 }
 
-// blockedChild waits for a log that nobody writes. The first signal finds it busy for ever.
+// blockedChild waits for a log that nobody writes. The first signal finds it
+// busy for ever.
 func blockedChild(t *testing.T) *exec.Cmd {
 	t.Helper()
 	pipe := filepath.Join(t.TempDir(), "pipe")

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shape holds the published statistics of a stream. Those of visitors leave the abusers out.
+// shape holds the published statistics of a stream. Those of visitors leave the
+// abusers out.
 type shape struct {
 	requests, urls, seenOnce, notFound                     int
 	topTenPercent, slope                                   float64
@@ -82,7 +83,8 @@ func logLogSlope(counts []int) float64 {
 	return (n*sxy - sx*sy) / (n*sxx - sx*sx)
 }
 
-// realDay is the requests per hour of the NASA-HTTP day that the synthetic one imitates.
+// realDay is the requests per hour of the NASA-HTTP day that the synthetic one
+// imitates.
 var realDay = [...]int{993, 1219, 985, 1146, 1022, 1778, 2858, 3199, 3788, 4048, 4443, 3299, 2191}
 
 func TestSyntheticDayHasTheShapeOfARealOne(t *testing.T) {
