@@ -53,11 +53,11 @@ func TestThreeSeconds(t *testing.T) {
 // exact pass denies it.
 func TestDeniedByClient(t *testing.T) {
 	e := startTestEdge(t, "-speed", "1000000", "-rate", "1/1000h", "-burst", "20")
-	e.replayer.stream = e.stream[:4000]
+	e.replayer.stream = e.stream[:1200] // with an abuser
 	_, err := e.replay(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, e.stop(t.Context()))
-	want, err := expect(e.stream[:4000], e.opts.policy, e.opts.cacheSize, keepAll)
+	want, err := expect(e.stream[:1200], e.opts.policy, e.opts.cacheSize, keepAll)
 	require.NoError(t, err)
 	assert.Equal(t, want.deniedBy, e.gateway.replayed.deniedBy.snapshot())
 }
