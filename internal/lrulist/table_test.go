@@ -109,6 +109,9 @@ func TestTagsFollowTheirEntries(t *testing.T) {
 	for k := range 1000 {
 		table.SetTag(table.Insert(uint32(k), k, k), uint64(k)*10)
 	}
+	for k := range 1000 {
+		assert.Equal(t, uint64(k)*10, table.Tag(table.Find(uint32(k), k)), "growth carries the tags over")
+	}
 	for k := range 950 {
 		table.Remove(table.Find(uint32(k), k))
 	}
