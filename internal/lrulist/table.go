@@ -166,13 +166,17 @@ func (t *Table[K, V]) Remove(i uint32) {
 // MoveToFront makes entry i the first of the list. An entry that is the first
 // already is not written to.
 func (t *Table[K, V]) MoveToFront(i uint32) {
-	n := &t.nodes[i]
+	nodes := t.nodes // read once: the compiler cannot know that no node is t itself
+	n := &nodes[i]
 	if n.prev == 0 {
 		return
 	}
-	t.nodes[n.prev].next = n.next
-	t.nodes[n.next].prev = n.prev
-	t.pushFront(i)
+	nodes[n.prev].next = n.next
+	nodes[n.next].prev = n.prev
+	front := nodes[0].next
+	n.prev, n.next = 0, front
+	nodes[front].prev = i
+	nodes[0].next = i
 }
 
 // pushFront links node i, which is in no list, behind the sentinel.
