@@ -34,8 +34,8 @@
 // entry. The array doubles as entries arrive (nothing is reserved for Capacity)
 // and shrinks when fewer than one node in eight is in use, or when Resize has
 // made half of it useless. For a key and a value of 8 bytes an entry of a full
-// cache costs 40 to 60 bytes from a few thousand entries on; 8 more with
-// weights or shards.
+// cache costs 40 to 60 bytes from a few thousand entries on, 8 more with
+// weights, and up to 80 bytes with shards.
 //
 // Keys are hashed with a seed that differs in each cache
 // ([maphash.Comparable]), before the lock is taken, and only once. Keys that
