@@ -46,8 +46,8 @@ type departure[K comparable, V any] struct {
 	reason Reason
 }
 
-// add notes one departure. Only calls with weights, Clear and Resize go beyond the
-// first few and allocate.
+// add notes one departure. Only calls with weights, Clear and Resize go beyond
+// the first few and allocate.
 func (d *departures[K, V]) add(key K, value V, reason Reason) {
 	if d == nil {
 		return
@@ -68,27 +68,44 @@ func (d *departures[K, V]) at(i int) *departure[K, V] {
 	return &d.rest[i-few]
 }
 
-// report tells the hook of every departure, in order, whatever the hook does:
-// see reportFrom.
+// report tells the hook of every departure, in order, whatever the hook does.
+// What the last hook that failed has done goes on in the caller: a panic with
+// its value, or a Goexit.
 func (d *departures[K, V]) report(hook func(K, V, Reason)) {
-	if d.n > 0 {
-		d.reportFrom(0, hook)
+	d.reportFrom(0, hook)
+}
+
+func (d *departures[K, V]) reportFrom(next int, hook func(K, V, Reason)) {
+	var failure any
+	for next < d.n {
+		next, failure = d.reportUntilPanic(next, failure, hook)
+	}
+	if failure != nil {
+		panic(failure)
 	}
 }
 
-// reportFrom tells the hook of the departures from the i'th on. When the hook
-// panics or calls Goexit, the deferred call goes on behind the one that failed,
-// while the stack unwinds; so the depth grows by the failures, not by the
-// entries, and what reaches the caller is the last panic.
-func (d *departures[K, V]) reportFrom(i int, hook func(K, V, Reason)) {
+// reportUntilPanic goes on from departure next until the hook panics or all are
+// told. It returns where to go on, and the last panic. A panic is recovered, so
+// that the depth of the stack does not grow with their number, unless it is
+// that of the last departure, which keeps its trace. A Goexit cannot be
+// recovered; the rest is told while it unwinds the stack.
+func (d *departures[K, V]) reportUntilPanic(next int, before any, hook func(K, V, Reason)) (after int, failure any) {
+	after, failure = next, before
 	defer func() {
-		if i < d.n {
-			d.reportFrom(i, hook)
+		if after == d.n { // told all; if the last one failed, that goes on by itself
+			return
 		}
+		if value := recover(); value != nil {
+			failure = value
+			return
+		}
+		d.reportFrom(after, hook)
 	}()
-	for i < d.n {
-		gone := d.at(i)
-		i++
+	for after < d.n {
+		gone := d.at(after)
+		after++
 		hook(gone.key, gone.value, gone.reason)
 	}
+	return after, failure
 }

@@ -1,7 +1,6 @@
 package lru
 
 import (
-	"errors"
 	"runtime"
 	"sync"
 	"testing"
@@ -224,18 +223,69 @@ func TestHookGoexit(t *testing.T) {
 	})
 }
 
+// The depth of the stack must not grow with the number of panics: with a frame of
+// 8 KiB each, these would not fit into the gigabyte that a stack may have.
 func TestManyPanickingHooks(t *testing.T) {
-	const n = 10_000
+	const n = 150_000
 	told := 0
-	c := mustNew(t, Config[int, int]{Capacity: n, OnEvict: func(int, int, Reason) {
-		told++
-		panic(errors.New("hook"))
+	c := mustNew(t, Config[int, int]{Capacity: n, OnEvict: func(key, _ int, _ Reason) {
+		var frame [8192]byte
+		frame[key%len(frame)] = byte(key)
+		told += 1 + int(frame[(key+1)%len(frame)])
+		panic(key)
 	}})
 	for k := range n {
 		c.Set(k, k)
 	}
-	assert.Panics(t, c.Clear)
+	assert.PanicsWithValue(t, n-1, c.Clear)
 	assert.Equal(t, n, told)
+}
+
+// Whatever mixture of failures: all are told, and the last failure goes on.
+func TestHookFailuresMixed(t *testing.T) {
+	for name, test := range map[string]struct {
+		fail func(key int)
+		want any // the panic in the caller; nil for a Goexit
+	}{
+		"panic, Goexit":        {func(k int) { failAs(k, "p..g") }, nil},
+		"Goexit, panic":        {func(k int) { failAs(k, "g..p") }, 3},
+		"panic, panic":         {func(k int) { failAs(k, "pp..") }, 1},
+		"Goexit, Goexit":       {func(k int) { failAs(k, "gg..") }, nil},
+		"panic, Goexit, panic": {func(k int) { failAs(k, ".pgp") }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r recorder
+			c := mustNew(t, Config[int, int]{Capacity: 4, OnEvict: func(k, v int, reason Reason) {
+				r.hook(k, v, reason)
+				test.fail(k)
+			}})
+			for k := range 4 {
+				c.Set(k, k)
+			}
+			var wg sync.WaitGroup
+			var caught any
+			returned := false
+			wg.Go(func() {
+				defer func() { caught = recover() }()
+				c.Clear()
+				returned = true
+			})
+			wg.Wait()
+			assert.False(t, returned)
+			assert.Equal(t, test.want, caught)
+			assert.Equal(t, []event{{0, 0, Deleted}, {1, 1, Deleted}, {2, 2, Deleted}, {3, 3, Deleted}}, r.take())
+		})
+	}
+}
+
+// failAs does what the letter of the key says: panic, Goexit, or nothing.
+func failAs(key int, letters string) {
+	switch letters[key] {
+	case 'p':
+		panic(key)
+	case 'g':
+		runtime.Goexit()
+	}
 }
 
 // Departures beyond those kept on the stack are reported in the same order.

@@ -89,6 +89,27 @@ func TestUnhashableKey(t *testing.T) {
 	})
 }
 
+// Each cache hashes in its own way, so that keys which collide in one do not in
+// another; shards and buckets are chosen by different bits.
+func TestHashing(t *testing.T) {
+	a, b := mustNew(t, Config[int, int]{Capacity: 1}), mustNew(t, Config[int, int]{Capacity: 1})
+	same := 0
+	for k := range 100 {
+		if a.hash(k) == b.hash(k) {
+			same++
+		}
+	}
+	assert.Less(t, same, 3)
+	c := mustNew(t, Config[int, int]{Capacity: 100_000, Shards: 256})
+	low := map[uint64]bool{}
+	for k := range 100_000 {
+		if hash := c.hash(k); c.many.of(hash) == &c.many.shards[0] {
+			low[hash%256] = true
+		}
+	}
+	assert.Greater(t, len(low), 128, "keys of one shard spread over its buckets")
+}
+
 func TestKeyTypes(t *testing.T) {
 	type key struct {
 		name string

@@ -29,11 +29,13 @@
 //	    +-----+      +-----+      +-----+            +-----+       Set(new) when full: a leaves, its node is reused
 //
 // Get, Set and Delete are O(1). The nodes stand in one array and name each
-// other by 32-bit index, so that nothing is allocated to insert, and the
-// garbage collector sees two blocks of memory rather than an object to each
+// other by 32-bit index, so that a full cache inserts without allocating, and
+// the garbage collector sees two blocks of memory rather than an object to each
 // entry. The array doubles as entries arrive (nothing is reserved for Capacity)
-// and shrinks when fewer than one node in eight is in use. For a key and a
-// value of 8 bytes an entry costs 40 to 48 bytes when the cache is full.
+// and shrinks when fewer than one node in eight is in use, or when Resize has
+// made half of it useless. For a key and a value of 8 bytes an entry of a full
+// cache costs 40 to 60 bytes from a few thousand entries on, 8 more with
+// weights, and up to 80 bytes with shards.
 //
 // Keys are hashed with a seed that differs in each cache
 // ([maphash.Comparable]), before the lock is taken, and only once. Keys that
@@ -49,18 +51,21 @@
 // after the other, on a cache with one list, evictions included. Len never
 // exceeds Cap and Weight never exceeds MaxWeight, at any instant.
 //
-// One mutex guards the cache; it is held for tens of nanoseconds, and never
-// while code of the caller runs (OnEvict, Weigh, the body of an iteration),
-// which may therefore use the same cache. With Config.Shards there are that
-// many locks, and still one order over all entries; see that field for what it
-// costs. There is no goroutine, no timer and no clock, and nothing to close.
+// One mutex guards the cache. A call that neither grows nor shrinks the table
+// holds it for tens of nanoseconds; growth, Resize, iteration and a Clear that
+// is reported hold it in proportion to the entries. It is never held while code
+// of the caller runs (OnEvict, Weigh, the body of an iteration), which may
+// therefore use the same cache. With Config.Shards there are that many locks,
+// and still one order over all entries; see that field for what it costs. There
+// is no goroutine, no timer and no clock, and nothing to close.
 //
 // # Limits
 //
 // At most [MaxCapacity] entries. Weights and shards do not go together. There
 // is no update under the lock (compare and swap, compute): user code never runs
-// there. An iteration copies the entries first. The table never asks the
-// operating system for memory back; it gives it to the garbage collector.
+// there. An iteration copies the entries first, and keeps the copy until it
+// ends. Keys that hold pointers, other than strings, are moved to the heap to
+// be hashed: one allocation a call, which the others do not have.
 //
 // # Coming from golang-lru
 //
@@ -124,27 +129,30 @@ type Config[K comparable, V any] struct {
 	// caused the departure, after the change is visible and all locks are
 	// released, and before that call returns. It may use the cache. If it
 	// panics or calls runtime.Goexit, the remaining departures of that call are
-	// still reported first. Between concurrent calls no order is promised.
+	// still reported first, and the last failure goes on in the caller. Every
+	// Goexit takes a frame of the stack until all are told. Between concurrent
+	// calls no order is promised.
 	OnEvict func(K, V, Reason)
 
 	// Shards is the number of locks: 0 or 1 for one, else a power of two up to
-	// 256. The order over all entries stays strict whatever the number, unlike
-	// that of a cache which is cut into independent parts. It suits loads on
-	// many cores that mostly find what they ask for: a hit and an update take
-	// the lock of one shard; an insertion and a removal take two and a lock of
-	// their own, and an eviction looks at every shard, which is several times
-	// the cost of the same call with one lock. Shards cannot be combined with
-	// Weigh.
+	// 256. The order over all entries stays
+	// strict whatever the number, unlike that of a cache which is cut into
+	// independent parts. It is meant for loads on many cores that mostly find
+	// what they ask for: a hit and an update take the lock of one shard. An
+	// insertion and a removal take a second lock, and an eviction looks at
+	// every shard and locks one more, which makes it dearer than with one lock
+	// (BenchmarkSetEvict). On few cores one lock is faster for everything.
+	// Shards cannot be combined with Weigh.
 	Shards int
 }
 
 // Cache is a strict least-recently-used cache, safe for concurrent use. Create
 // it with New; it must not be copied. Methods of a nil or zero Cache panic.
 //
-// The methods here hash the key, ask for the weight, take the lock, let store or
-// sharded do the work, and report the departures after the lock is released. The
-// mutex is unlocked without defer where a call of a few nanoseconds would feel
-// it; nothing in between can panic.
+// The methods here hash the key, ask for the weight, take the lock, let store
+// or sharded do the work, and report the departures after the lock is released.
+// The mutex is unlocked without defer where a call of a few nanoseconds would
+// feel it; nothing in between can panic.
 type Cache[K comparable, V any] struct {
 	made    bool // by New
 	seed    maphash.Seed
@@ -157,7 +165,8 @@ type Cache[K comparable, V any] struct {
 }
 
 // New returns an empty cache. An error matches ErrConfig and names the field.
-// New allocates less than 1 KiB, and about 1 KiB for each of Shards.
+// New allocates less than 1 KiB, or less than 400 bytes for each of Shards,
+// whatever the Capacity and the types.
 func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -175,8 +184,8 @@ func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 	return c, nil
 }
 
-// validate refuses whatever has no meaning. Nothing is repaired: a limit that was
-// silently changed is worse than one that fails at start.
+// validate refuses whatever has no meaning. Nothing is repaired: a limit that
+// was silently changed is worse than one that fails at start.
 func (cfg *Config[K, V]) validate() error {
 	if err := checkCapacity(cfg.Capacity); err != nil {
 		return err
@@ -251,7 +260,8 @@ func (c *Cache[K, V]) Contains(key K) bool {
 // unless the new value is heavier: then entries leave from the least recent end
 // until the weights fit. Set returns false, and the key is absent afterwards,
 // if the weight of the value was refused. O(1) amortised, and O(evicted) with
-// weights; no allocation but for the growth of the table.
+// weights. It allocates only when the table grows or shrinks, and to report
+// more than a few departures of one call.
 func (c *Cache[K, V]) Set(key K, value V) bool {
 	e := entry[K, V]{hash: c.hash(key), key: key, value: value, weight: c.weightOf(key, value)}
 	if c.onEvict == nil { // nothing is kept for a report that nobody reads
@@ -317,8 +327,8 @@ func (c *Cache[K, V]) Delete(key K) (value V, ok bool) {
 }
 
 // Oldest returns the least recent entry, which is the next victim, without
-// promoting it. It returns false if the cache is empty. O(1) with one lock; with
-// shards it looks at each of them.
+// promoting it. It returns false if the cache is empty. O(1) with one lock;
+// with shards it looks at each of them.
 func (c *Cache[K, V]) Oldest() (key K, value V, ok bool) {
 	c.check()
 	if c.many != nil {
@@ -330,8 +340,8 @@ func (c *Cache[K, V]) Oldest() (key K, value V, ok bool) {
 }
 
 // DeleteOldest removes the least recent entry and returns it, or false if the
-// cache is empty. It is reported as Deleted, not as Evicted. The cost is that of
-// Oldest, amortised.
+// cache is empty. It is reported as Deleted, not as Evicted. The cost is that
+// of Oldest, amortised.
 func (c *Cache[K, V]) DeleteOldest() (key K, value V, ok bool) {
 	c.check()
 	if c.many != nil {
@@ -349,7 +359,8 @@ func (c *Cache[K, V]) DeleteOldest() (key K, value V, ok bool) {
 
 // Resize changes Cap. Entries above the new capacity are evicted, the least
 // recent first, and counted in evicted. A capacity that New would refuse gives
-// an error that matches ErrConfig and changes nothing. O(evicted).
+// an error that matches ErrConfig and changes nothing. O(evicted), times
+// Shards, and O(Len) when the table is rebuilt to give memory back.
 func (c *Cache[K, V]) Resize(capacity int) (evicted int, err error) {
 	c.check()
 	if err := checkCapacity(capacity); err != nil {
@@ -374,8 +385,8 @@ func (c *Cache[K, V]) resize(capacity int, gone *departures[K, V]) (evicted int)
 }
 
 // Clear removes all entries and gives their memory back. Cap stays; Stats goes
-// on, with the entries counted as Deletes. O(n) with OnEvict, which is told of
-// the least recent first, else O(1).
+// on, with the entries counted as Deletes. O(1) without OnEvict; with it, which
+// is told of the least recent first, as an iteration.
 func (c *Cache[K, V]) Clear() {
 	c.check()
 	if c.onEvict == nil {
@@ -397,8 +408,8 @@ func (c *Cache[K, V]) clear(gone *departures[K, V]) {
 	c.store.clear(gone)
 }
 
-// Len returns the number of entries, at most Cap. Entries whose key is not equal
-// to itself count too.
+// Len returns the number of entries, at most Cap. Entries whose key is not
+// equal to itself count too.
 func (c *Cache[K, V]) Len() int {
 	c.check()
 	if c.many != nil {
@@ -436,8 +447,8 @@ func (c *Cache[K, V]) hash(key K) uint64 {
 	return maphash.Comparable(c.seed, key)
 }
 
-// weightOf asks the caller's function, before any lock; what it panics with goes
-// through.
+// weightOf asks the caller's function, before any lock; what it panics with
+// goes through.
 func (c *Cache[K, V]) weightOf(key K, value V) int64 {
 	if c.weigh == nil {
 		return 0

@@ -132,7 +132,7 @@ type machine struct {
 }
 
 func newMachine(t *rapid.T, shards int, weights bool) *machine {
-	m := &machine{model: &model{capacity: rapid.IntRange(1, 12).Draw(t, "capacity")}}
+	m := &machine{model: &model{capacity: rapid.OneOf(rapid.IntRange(1, 12), rapid.IntRange(100, 300)).Draw(t, "capacity")}}
 	cfg := Config[int, int]{Capacity: m.model.capacity, Shards: shards}
 	cfg.OnEvict = func(key, value int, reason Reason) { m.log = append(m.log, event{key, value, reason}) }
 	if weights {
@@ -218,7 +218,7 @@ func checkModel(t *rapid.T, shards int, weights bool) {
 			}
 		},
 		"Resize": func(t *rapid.T) {
-			capacity := rapid.IntRange(-1, 15).Draw(t, "capacity")
+			capacity := rapid.OneOf(rapid.IntRange(-1, 15), rapid.IntRange(100, 300)).Draw(t, "capacity")
 			evicted, err := m.cache.Resize(capacity)
 			if capacity < 1 {
 				require.ErrorIs(t, err, ErrConfig)
@@ -227,6 +227,19 @@ func checkModel(t *rapid.T, shards int, weights bool) {
 			require.NoError(t, err)
 			m.model.capacity = capacity
 			require.Equal(t, m.model.trim(), evicted)
+		},
+		"fill": func(t *rapid.T) {
+			m.weight = 0
+			for k := 100; k < rapid.IntRange(100, 500).Draw(t, "to"); k++ {
+				m.next++
+				require.Equal(t, m.model.set(modelEntry{key: k, value: m.next}), m.cache.Set(k, m.next))
+			}
+		},
+		"drain": func(t *rapid.T) {
+			for n := rapid.IntRange(0, len(m.model.entries)).Draw(t, "n"); n > 0; n-- {
+				m.model.leave(0, Deleted)
+				m.cache.DeleteOldest()
+			}
 		},
 		"Clear": func(t *rapid.T) {
 			if rapid.IntRange(0, 4).Draw(t, "rare") > 0 {

@@ -2,8 +2,10 @@ package lru
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -74,15 +76,79 @@ func TestHammer(t *testing.T) {
 				if rng.IntN(50) == 0 {
 					c.Clear()
 				}
-			case 11:
-				if n := c.Len(); n > capacity {
-					return fmt.Errorf("Len %d above %d", n, capacity)
-				}
+			default:
+				return inspect(c, rng.IntN(9), key)
 			}
 			return nil
 		})
 		validate(t, c)
 		book.settle(t, c, untaken)
+	})
+}
+
+// inspect makes one of the calls that change nothing, and checks what it says.
+func inspect(c *Cache[int, int], call, key int) error {
+	bound := func(what string, n int) error {
+		if n < 0 || n > c.Cap() {
+			return fmt.Errorf("%s says %d of %d", what, n, c.Cap())
+		}
+		return nil
+	}
+	switch call {
+	case 0:
+		c.Peek(key)
+	case 1:
+		c.Contains(key)
+	case 2:
+		c.Oldest()
+	case 3:
+		return bound("All", len(maps.Collect(c.All())))
+	case 4:
+		return bound("Backward", len(maps.Collect(c.Backward())))
+	case 5:
+		return bound("Keys", len(slices.Collect(c.Keys())))
+	case 6:
+		return bound("Weight", int(c.Weight()))
+	case 7:
+		stats := c.Stats()
+		return bound("Stats", int(stats.Inserts-stats.Evictions-stats.Deletes))
+	default:
+		return bound("Len", c.Len())
+	}
+	return nil
+}
+
+// The smallest capacities show whoever is one too many.
+func TestHammerOfSmallCaches(t *testing.T) {
+	for _, shards := range []int{0, 4, 256} {
+		for capacity := 1; capacity <= 4; capacity++ {
+			c := mustNew(t, Config[int, int]{Capacity: capacity, Shards: shards})
+			hammer.Run(t, 4, 1000, func(worker int, rng *rand.Rand) error {
+				if worker == 0 {
+					return inspect(c, rng.IntN(9), rng.IntN(20))
+				}
+				c.Set(rng.IntN(20), worker)
+				return nil
+			})
+			validate(t, c)
+		}
+	}
+}
+
+// Once Set has returned the value is there, until something evicts it
+// (dgraph-io/ristretto#346: Set, then Get misses).
+func TestSetThenGet(t *testing.T) {
+	const workers = 4
+	eachForm(t, func(t *testing.T, shards int) {
+		c := mustNew(t, Config[int, int]{Capacity: workers, Shards: shards})
+		hammer.Run(t, workers, 500, func(worker int, rng *rand.Rand) error {
+			value := rng.Int()
+			c.Set(worker, value)
+			if got, ok := c.Get(worker); !ok || got != value {
+				return fmt.Errorf("worker %d: %d, %v after Set of %d", worker, got, ok, value)
+			}
+			return nil
+		})
 	})
 }
 
@@ -96,6 +162,7 @@ func TestHammerWithResize(t *testing.T) {
 			}
 			c.Set(rng.IntN(200), worker)
 			c.Stats()
+			c.Cap()
 			return nil
 		})
 		validate(t, c)

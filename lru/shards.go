@@ -63,8 +63,8 @@ type sharded[K comparable, V any] struct {
 	capacity   int        // guarded by membership
 }
 
-// shard is one lock and what it guards. The padding keeps neighbours in the array
-// from sharing a cache line.
+// shard is one lock and what it guards. The padding keeps neighbours in the
+// array from sharing a cache line.
 type shard[K comparable, V any] struct {
 	mu   sync.Mutex
 	list store[K, V]   // guarded by mu; the tags are stamps
@@ -79,10 +79,17 @@ func newSharded[K comparable, V any](shards, capacity int) *sharded[K, V] {
 	m := &sharded[K, V]{shards: make([]shard[K, V], shards), capacity: capacity}
 	for i := range m.shards {
 		s := &m.shards[i]
-		s.list = store[K, V]{table: lrulist.New[K, V](capacity, true), capacity: MaxCapacity}
+		s.list = store[K, V]{table: lrulist.New[K, V](m.share(), true), capacity: MaxCapacity}
 		s.publish()
 	}
 	return m
+}
+
+// share returns how many entries a shard will hardly exceed: its part of the
+// capacity, and a quarter for the luck of the hash.
+func (m *sharded[K, V]) share() int {
+	part := m.capacity / len(m.shards)
+	return part + part/4 + 1
 }
 
 // of returns the shard of a hash, by bits that the table inside does not use.
@@ -128,8 +135,8 @@ func (m *sharded[K, V]) peek(hash uint64, key K) (value V, ok bool) {
 }
 
 // set updates under the lock of one shard if the key is there. If not, what is
-// present changes, so it starts again under the membership lock, and looks again:
-// between the two somebody else may have inserted the same key.
+// present changes, so it starts again under the membership lock, and looks
+// again: between the two somebody else may have inserted the same key.
 func (m *sharded[K, V]) set(e *entry[K, V], gone *departures[K, V]) {
 	s := m.of(e.hash)
 	if m.tryUpdate(s, e, gone) {
@@ -238,8 +245,8 @@ func (m *sharded[K, V]) oldestShard() (oldest *shard[K, V], stamp uint64) {
 	return oldest, stamp
 }
 
-// delete changes what is present: under the membership lock the count stays that
-// of the entries.
+// delete changes what is present: under the membership lock the count stays
+// that of the entries.
 func (m *sharded[K, V]) delete(hash uint64, key K) (value V, ok bool) {
 	m.membership.Lock()
 	defer m.membership.Unlock()
@@ -273,8 +280,8 @@ func (m *sharded[K, V]) oldest(remove bool) (key K, value V, ok bool) {
 }
 
 // len waits for an insertion that is on its way. Were the count an atomic, a
-// caller could see it without an entry that a hit of another goroutine has already
-// come after.
+// caller could see it without an entry that a hit of another goroutine has
+// already come after.
 func (m *sharded[K, V]) len() int {
 	m.membership.Lock()
 	defer m.membership.Unlock()
@@ -318,26 +325,29 @@ func (m *sharded[K, V]) resize(capacity int, gone *departures[K, V]) (evicted in
 	}
 	m.capacity = capacity
 	for i := range m.shards {
-		m.shards[i].list.table.SetLimit(capacity)
+		m.shards[i].list.table.SetLimit(m.share())
 		m.shards[i].list.table.Shrink()
 	}
 	return evicted
 }
 
-// clear empties all shards at one instant.
+// clear empties all shards at one instant. What is to be reported is sorted
+// after it.
 func (m *sharded[K, V]) clear(gone *departures[K, V]) {
 	m.lockAll()
-	defer m.unlockAll()
+	var all []stamped[K, V]
 	if gone != nil {
-		for _, p := range m.ordered() {
-			gone.add(p.key, p.value, Deleted)
-		}
+		all = m.collect()
 	}
 	for i := range m.shards {
 		m.shards[i].list.clear(nil)
 		m.shards[i].publish()
 	}
 	m.count = 0
+	m.unlockAll()
+	for _, p := range ordered(all) {
+		gone.add(p.key, p.value, Deleted)
+	}
 }
 
 // stats sums the shards up at one instant.
@@ -350,29 +360,36 @@ func (m *sharded[K, V]) stats() (sum Stats) {
 	return sum
 }
 
-// snapshot copies all entries at one instant.
-func (m *sharded[K, V]) snapshot() []pair[K, V] {
-	m.lockAll()
-	defer m.unlockAll()
-	return m.ordered()
+// stamped is an entry and the time of its last use.
+type stamped[K comparable, V any] struct {
+	pair[K, V]
+	stamp uint64
 }
 
-// ordered returns all entries by stamp, the least recent first. All locks are
-// held.
-func (m *sharded[K, V]) ordered() []pair[K, V] {
-	type stamped struct {
-		pair[K, V]
-		stamp uint64
-	}
-	all := make([]stamped, 0, m.count)
+// snapshot copies all entries at one instant and sorts them after it.
+func (m *sharded[K, V]) snapshot() []pair[K, V] {
+	m.lockAll()
+	all := m.collect()
+	m.unlockAll()
+	return ordered(all)
+}
+
+// collect copies all entries, shard by shard. All locks are held.
+func (m *sharded[K, V]) collect() []stamped[K, V] {
+	all := make([]stamped[K, V], 0, m.count)
 	for i := range m.shards {
 		table := &m.shards[i].list.table
 		for i := table.Back(); i != 0; i = table.Prev(i) {
 			n := table.At(i)
-			all = append(all, stamped{pair[K, V]{n.Key(), n.Value}, table.Tag(i)})
+			all = append(all, stamped[K, V]{pair[K, V]{n.Key(), n.Value}, table.Tag(i)})
 		}
 	}
-	slices.SortFunc(all, func(a, b stamped) int { return cmp.Compare(a.stamp, b.stamp) })
+	return all
+}
+
+// ordered sorts entries by stamp, the least recent first.
+func ordered[K comparable, V any](all []stamped[K, V]) []pair[K, V] {
+	slices.SortFunc(all, func(a, b stamped[K, V]) int { return cmp.Compare(a.stamp, b.stamp) })
 	pairs := make([]pair[K, V], len(all))
 	for i := range all {
 		pairs[i] = all[i].pair

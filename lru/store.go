@@ -50,8 +50,8 @@ func (s *store[K, V]) peek(hash uint32, key K) (value V, ok bool) {
 	return s.table.At(i).Value, true
 }
 
-// set stores e under its key, or refuses it for its weight. A refusal removes what
-// was there: the caller has said that it is no longer true.
+// set stores e under its key, or refuses it for its weight. A refusal removes
+// what was there: the caller has said that it is no longer true.
 func (s *store[K, V]) set(e *entry[K, V], gone *departures[K, V]) (stored bool) {
 	i := s.table.Find(uint32(e.hash), e.key)
 	switch {
@@ -83,8 +83,8 @@ func (s *store[K, V]) getOrSet(e *entry[K, V], gone *departures[K, V]) (actual V
 	return e.value, false
 }
 
-// refuses tells whether a weight could never fit. Without weights both sides are
-// 0 and nothing is refused.
+// refuses tells whether a weight could never fit. Without weights both sides
+// are 0 and nothing is refused.
 func (s *store[K, V]) refuses(weight int64) bool { return weight < 0 || weight > s.maxWeight }
 
 // reject accounts for a value that is not stored. It leaves without having been

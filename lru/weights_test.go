@@ -134,6 +134,31 @@ func TestWeighMayUseTheCacheAndPanic(t *testing.T) {
 	assert.Equal(t, 1, value)
 }
 
+// One heavy value empties a large cache, whether its key is new or present: the
+// table shrinks under the entry that has just been stored.
+func TestHeavyValueShrinksTheTable(t *testing.T) {
+	for name, key := range map[string]int{"new": 5000, "present": 1500} {
+		t.Run(name, func(t *testing.T) {
+			weight := int64(1)
+			c := mustNew(t, Config[int, int]{
+				Capacity: 2000, MaxWeight: 2000, Weigh: func(int, int) int64 { return weight },
+			})
+			for k := range 2000 {
+				c.Set(k, k)
+			}
+			weight = 1990
+			assert.True(t, c.Set(key, 1))
+			assert.False(t, c.store.table.Sparse())
+			assert.Equal(t, 11, c.Len())
+			assert.Equal(t, int64(2000), c.Weight())
+			value, ok := c.Get(key)
+			assert.True(t, ok)
+			assert.Equal(t, 1, value)
+			validate(t, c)
+		})
+	}
+}
+
 // DeleteAll of a peer left the weight behind, and every later Set evicted itself (jellydator/ttlcache#221).
 func TestWeightAfterRemovals(t *testing.T) {
 	c, _ := weighted(t, 10, 10)

@@ -8,18 +8,21 @@ import (
 )
 
 var (
-	// ErrConfig is returned by New and SetLimit when a field is out of range; the text names the field.
+	// ErrConfig is returned by New and SetLimit when a field is out of range;
+	// the text names the field.
 	ErrConfig = errors.New("tokenbucket: invalid config")
 
 	// ErrNegative is returned by WaitN and Reserve when n < 0.
 	ErrNegative = errors.New("tokenbucket: negative number of tokens")
 
-	// ErrExceedsBurst is returned by WaitN and Reserve when n is larger than Burst, so that no wait could help, and by a
-	// WaitN that is already waiting when SetLimit makes Burst smaller than its n.
+	// ErrExceedsBurst is returned by WaitN and Reserve when n is larger than
+	// Burst, so that no wait could help, and by a WaitN that is already waiting
+	// when SetLimit makes Burst smaller than its n.
 	ErrExceedsBurst = errors.New("tokenbucket: more tokens asked for than the bucket holds")
 
-	// ErrWouldExceedDeadline is returned at once, with nothing taken, by WaitN when the turn would come at or after the
-	// deadline of the context, and by Reserve when it would come later than maxWait. The error of WaitN matches
+	// ErrWouldExceedDeadline is returned at once, with nothing taken, by WaitN
+	// when the turn would come at or after the deadline of the context, and by
+	// Reserve when it would come later than maxWait. The error of WaitN matches
 	// context.DeadlineExceeded as well.
 	ErrWouldExceedDeadline = errors.New("tokenbucket: wait would exceed the deadline")
 )
@@ -33,8 +36,9 @@ func burstError(n, burst int64) error {
 	return fmt.Errorf("%w: %d of %d", ErrExceedsBurst, n, burst)
 }
 
-// deadlineError is a wait that the deadline of the caller's context cannot cover. It is a type of its own and not a chain of
-// wrapped errors, whose text would tell of the deadline twice.
+// deadlineError is a wait that the deadline of the caller's context cannot
+// cover. It is a type of its own and not a chain of wrapped errors, whose text
+// would tell of the deadline twice.
 type deadlineError struct{ wait, left time.Duration }
 
 func (e *deadlineError) Error() string {
@@ -45,8 +49,9 @@ func (e *deadlineError) Unwrap() []error {
 	return []error{ErrWouldExceedDeadline, context.DeadlineExceeded}
 }
 
-// contextError returns an error that matches both ctx.Err() and context.Cause(ctx), which may differ. It calls methods of
-// a ctx that the user may have written, hence no lock may be held.
+// contextError returns an error that matches both ctx.Err() and
+// context.Cause(ctx), which may differ. It calls methods of a ctx that the user
+// may have written, hence no lock may be held.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

@@ -7,21 +7,27 @@ import (
 	"github.com/mainstay-go/mainstay/internal/tokenunits"
 )
 
-// frozen in place of a level tells that the level is in Bucket.used, under the mutex. It lies above every position, so
-// that to the arithmetic a frozen word is an empty bucket: the path that admits need not look for it.
+// frozen in place of a level tells that the level is in Bucket.used, under the
+// mutex. It lies above every position, so that to the arithmetic a frozen word
+// is an empty bucket: the path that admits need not look for it.
 const frozen = tokenunits.End
 
-// cacheLine is the size of the line that two cores exchange when both write. A limit fills one exactly, so that a call
-// touches one line of it, and no neighbour on the heap takes that line away. BenchmarkNeighbours shows the price, on cores
-// with caches of their own; two hyperthreads of one core share the line for nothing.
+// cacheLine is the size of the line that two cores exchange when both write. A
+// limit fills one exactly, so that a call touches one line of it, and no
+// neighbour on the heap takes that line away. BenchmarkNeighbours shows the
+// price, on cores with caches of their own; two hyperthreads of one core share
+// the line for nothing.
 const cacheLine = 64
 
-// limit is one setting of a bucket together with the level measured in its units. All but level is immutable. SetLimit
-// replaces the whole, so that whoever holds a limit can decide with numbers that belong together; the level of a limit
-// that has been replaced stays frozen for ever, which sends those who still hold it to the mutex and to its successor.
+// limit is one setting of a bucket together with the level measured in its
+// units. All but level is immutable. SetLimit replaces the whole, so that
+// whoever holds a limit can decide with numbers that belong together; the level
+// of a limit that has been replaced stays frozen for ever, which sends those
+// who still hold it to the mutex and to its successor.
 type limit struct {
-	// level is how far the tokens have been consumed, a position on axis, or frozen. A successful compare-and-swap from
-	// one position to a higher one passes the tokens between the two to the caller.
+	// level is how far the tokens have been consumed, a position on axis, or
+	// frozen. A successful compare-and-swap from one position to a higher one
+	// passes the tokens between the two to the caller.
 	level atomic.Int64
 
 	axis  tokenunits.Axis
@@ -44,18 +50,22 @@ func newLimit(rate Rate, burst int64) (*limit, error) {
 	return l, nil
 }
 
-// SetLimit replaces rate and burst together; burst 0 means rate.Tokens. The tokens in the bucket stay, with their
-// fraction of a token, as far as they fit into the new burst, and the new rate counts from this instant; lowering a limit
-// and raising it again gives nobody a token. What is left of a token is rounded down to the new unit, which is less than
-// the refill of a nanosecond.
+// SetLimit replaces rate and burst together; burst 0 means rate.Tokens. The
+// tokens in the bucket stay, with their fraction of a token, as far as they fit
+// into the new burst, and the new rate counts from this instant; lowering a
+// limit and raising it again gives nobody a token. What is left of a token is
+// rounded down to the new unit, which is less than the refill of a nanosecond.
 //
-// Whoever waits is planned again at once and may be released earlier or later. A blocked Wait that asked for more than
-// the new burst returns ErrExceedsBurst; a Wait with a deadline that has become too short is not refused now, it ends
-// with the error of its context. A Reservation keeps its Delay; if it holds a place for more than the new burst it is
-// charged a full bucket when its turn comes.
+// Whoever waits is planned again at once and may be released earlier or later.
+// A blocked Wait that asked for more than the new burst returns
+// ErrExceedsBurst; a Wait with a deadline that has become too short is not
+// refused now, it ends with the error of its context. A Reservation keeps its
+// Delay; if it holds a place for more than the new burst it is charged a full
+// bucket when its turn comes.
 //
-// An error matches ErrConfig and leaves everything as it was. A concurrent Allow decides entirely by the old or entirely
-// by the new limit. SetLimit takes time in proportion to the number of those who wait.
+// An error matches ErrConfig and leaves everything as it was. A concurrent
+// Allow decides entirely by the old or entirely by the new limit. SetLimit
+// takes time in proportion to the number of those who wait.
 func (b *Bucket) SetLimit(rate Rate, burst int64) error {
 	b.current()
 	next, err := newLimit(rate, burst)
@@ -68,16 +78,18 @@ func (b *Bucket) SetLimit(rate Rate, burst int64) error {
 	return nil
 }
 
-// replace publishes next with the tokens of the present limit. It requires mu; the level of the old limit has been frozen
-// by lock and that of next is born frozen, so that no call can take from either in between.
+// replace publishes next with the tokens of the present limit. It requires mu;
+// the level of the old limit has been frozen by lock and that of next is born
+// frozen, so that no call can take from either in between.
 func (b *Bucket) replace(next *limit) {
 	old := b.limit.Load()
 	level := old.axis.Level(b.used, old.axis.At(b.now))
 	b.used = next.axis.At(b.now) - next.axis.Convert(&old.axis, level)
 	b.limit.Store(next)
 
-	// Everybody is counted again, since a place may hold back more or less than before; those behind somebody who is
-	// turned away move up. Who can be served by the new limit is served by unlock, which also sets the timer.
+	// Everybody is counted again, since a place may hold back more or less than
+	// before; those behind somebody who is turned away move up. Who can be
+	// served by the new limit is served by unlock, which also sets the timer.
 	b.line.total = wide{}
 	for p := b.line.head; p != nil; {
 		following := p.next

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// status says where a place is in its life: queued, then charged or gone; a charged one becomes gone by Cancel.
+// status says where a place is in its life: queued, then charged or gone; a
+// charged one becomes gone by Cancel.
 type status uint8
 
 const (
@@ -15,8 +16,9 @@ const (
 	gone           // left the line, or has given its tokens back
 )
 
-// place is one caller in the line: a blocked Wait, or a Reservation, which nobody has to wake. The fields belong to the
-// mutex of the Bucket, except that err is handed to the waiter by the close of ready.
+// place is one caller in the line: a blocked Wait, or a Reservation, which
+// nobody has to wake. The fields belong to the mutex of the Bucket, except that
+// err is handed to the waiter by the close of ready.
 type place struct {
 	next, prev *place
 	n          int64         // tokens asked for
@@ -27,7 +29,8 @@ type place struct {
 	status     status
 }
 
-// line is the queue, first come first served: an intrusive list, so that a place in the middle leaves in O(1).
+// line is the queue, first come first served: an intrusive list, so that a
+// place in the middle leaves in O(1).
 type line struct {
 	head, tail *place
 	len        int
@@ -47,8 +50,8 @@ func (l *line) push(p *place) {
 	l.total.add(p.need)
 }
 
-// remove takes p out wherever it stands, and lets go of its neighbours, so that a Reservation that is kept for long does
-// not keep them.
+// remove takes p out wherever it stands, and lets go of its neighbours, so that
+// a Reservation that is kept for long does not keep them.
 func (l *line) remove(p *place) {
 	if p.prev == nil {
 		l.head = p.next
@@ -65,7 +68,8 @@ func (l *line) remove(p *place) {
 	l.total.sub(p.need)
 }
 
-// wide is a sum of tokens in 128 bits: a few places of a few years each exceed 63.
+// wide is a sum of tokens in 128 bits: a few places of a few years each exceed
+// 63.
 type wide struct{ hi, lo uint64 }
 
 // add adds n tokens; n is not negative.
@@ -88,7 +92,8 @@ func (w wide) times(unit int64) (uint64, bool) {
 	return lo, w.hi == 0 && hi == 0
 }
 
-// validate checks the line: links, count, sum, and that blocked of its places have somebody to wake.
+// validate checks the line: links, count, sum, and that blocked of its places
+// have somebody to wake.
 func (l *line) validate(blocked int) error {
 	var prev *place
 	var total wide

@@ -10,27 +10,33 @@ import (
 
 // How a queue and a word that anybody may change without a lock get along.
 //
-// A waiter must not fall asleep on a token that came back just after it looked, and no Allow may pass a waiter that has
-// queued. The tempting way is a counter of waiters beside the word:
+// A waiter must not fall asleep on a token that came back just after it looked,
+// and no Allow may pass a waiter that has queued. The tempting way is a counter
+// of waiters beside the word:
 //
 //	Wait:    lock; if !take() { push; waiting.Add(1) }; unlock; sleep
 //	Allow:   if waiting.Load() > 0 { return false }; compare-and-swap
 //	Return:  compare-and-swap; if waiting.Load() > 0 { lock; serve; unlock }
 //
-// It is wrong twice. A Return between take and Add fills the bucket and sees nobody to serve: the waiter sleeps until the
-// refill. Raising the counter before take repairs that, but an Allow that read the counter earlier still takes a token
-// from under the waiter, whose turn was planned with it. Here the word itself says that there is a queue. lock exchanges
-// it for frozen in one step; from then on whatever another call has prepared fails in its compare-and-swap and starts over
-// at the mutex. There is nothing to look at twice.
+// It is wrong twice. A Return between take and Add fills the bucket and sees
+// nobody to serve: the waiter sleeps until the refill. Raising the counter
+// before take repairs that, but an Allow that read the counter earlier still
+// takes a token from under the waiter, whose turn was planned with it. Here the
+// word itself says that there is a queue. lock exchanges it for frozen in one
+// step; from then on whatever another call has prepared fails in its
+// compare-and-swap and starts over at the mutex. There is nothing to look at
+// twice.
 
-// forever is the patience of a caller without a deadline, and the wait of a turn that never comes.
+// forever is the patience of a caller without a deadline, and the wait of a
+// turn that never comes.
 const forever = time.Duration(math.MaxInt64)
 
 // unarmed in queue.due tells that the timer has fired, or is firing.
 const unarmed = -1
 
-// queue is the part of a Bucket that exists for those who wait; guarded by its mutex. No mutex is held while anybody waits:
-// a goroutine that blocks on one would not be durably blocked in a synctest bubble.
+// queue is the part of a Bucket that exists for those who wait; guarded by its
+// mutex. No mutex is held while anybody waits: a goroutine that blocks on one
+// would not be durably blocked in a synctest bubble.
 type queue struct {
 	line    line
 	blocked int           // places in line that somebody waits on
@@ -39,9 +45,10 @@ type queue struct {
 	fire    func()        // (*Bucket).timerFired, bound once
 }
 
-// lock takes the mutex and, by freezing its word, the level: from here to unlock no other call can take or give a token.
-// Everybody whose turn has come by now is served first, so that it does not matter whether this call or the timer came
-// first at that very instant.
+// lock takes the mutex and, by freezing its word, the level: from here to
+// unlock no other call can take or give a token. Everybody whose turn has come
+// by now is served first, so that it does not matter whether this call or the
+// timer came first at that very instant.
 func (b *Bucket) lock() *limit {
 	b.mu.Lock()
 	l := b.limit.Load()
@@ -55,8 +62,9 @@ func (b *Bucket) lock() *limit {
 	return l
 }
 
-// unlock serves whoever can be served after what was done, sets the timer, and passes the level back to the word unless
-// somebody is left in the line, in which case every call has to come through the mutex.
+// unlock serves whoever can be served after what was done, sets the timer, and
+// passes the level back to the word unless somebody is left in the line, in
+// which case every call has to come through the mutex.
 func (b *Bucket) unlock() {
 	b.serve()
 	b.arm()
@@ -69,9 +77,10 @@ func (b *Bucket) unlock() {
 	b.mu.Unlock()
 }
 
-// serve charges those at the head of the line whose turn has come. The turn is the instant at which the tokens were
-// there, not that of the call: a timer that fires late does not delay those behind, and no token overflows while somebody
-// waits for it. The comparison is that of Axis.Take without its cap.
+// serve charges those at the head of the line whose turn has come. The turn is
+// the instant at which the tokens were there, not that of the call: a timer
+// that fires late does not delay those behind, and no token overflows while
+// somebody waits for it. The comparison is that of Axis.Take without its cap.
 func (b *Bucket) serve() {
 	l := b.limit.Load()
 	now := l.axis.At(b.now)
@@ -84,7 +93,8 @@ func (b *Bucket) serve() {
 	}
 }
 
-// remove takes p out of the line. It neither serves those behind nor sets the timer: unlock does both.
+// remove takes p out of the line. It neither serves those behind nor sets the
+// timer: unlock does both.
 func (b *Bucket) remove(p *place, to status) {
 	b.line.remove(p)
 	p.status = to
@@ -93,8 +103,10 @@ func (b *Bucket) remove(p *place, to status) {
 	}
 }
 
-// arm sets the timer to the turn of the head, if somebody is blocked. A reservation needs no timer: the next call charges
-// it as of its turn. The timer is made anew when a queue forms, since one from another synctest bubble could not be used.
+// arm sets the timer to the turn of the head, if somebody is blocked. A
+// reservation needs no timer: the next call charges it as of its turn. The
+// timer is made anew when a queue forms, since one from another synctest bubble
+// could not be used.
 func (b *Bucket) arm() {
 	due := forever
 	if b.blocked > 0 {
@@ -127,8 +139,9 @@ func (b *Bucket) headDue() time.Duration {
 	return due
 }
 
-// timerFired does nothing by itself: lock serves those who are due, and unlock sets the timer again. It may be late, or
-// early when the limit has been changed.
+// timerFired does nothing by itself: lock serves those who are due, and unlock
+// sets the timer again. It may be late, or early when the limit has been
+// changed.
 func (b *Bucket) timerFired() {
 	b.lock()
 	b.due = unarmed
@@ -160,8 +173,9 @@ func (b *Bucket) tokens() int64 {
 	return l.axis.Level(b.used, l.axis.At(b.now)) / l.axis.Token
 }
 
-// turn returns how long somebody who now came for n tokens would wait until everybody in the line has been served and n
-// more tokens are there. It requires mu.
+// turn returns how long somebody who now came for n tokens would wait until
+// everybody in the line has been served and n more tokens are there. It
+// requires mu.
 func (b *Bucket) turn(n int64) (wait time.Duration, ok bool) {
 	l := b.limit.Load()
 	all := b.line.total

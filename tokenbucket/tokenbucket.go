@@ -1,8 +1,10 @@
-// Package tokenbucket limits the rate of one stream of events with the token bucket algorithm.
+// Package tokenbucket limits the rate of one stream of events with the token
+// bucket algorithm.
 //
-// A bucket holds up to Burst tokens and is refilled at Rate; an event takes a token, and where there is none it is refused
-// or waits. In every interval of length T at most Burst + Rate*T tokens are given out, whatever the contention and
-// whatever the clock does.
+// A bucket holds up to Burst tokens and is refilled at Rate; an event takes a
+// token, and where there is none it is refused or waits. In every interval of
+// length T at most Burst + Rate*T tokens are given out, whatever the contention
+// and whatever the clock does.
 //
 //	b, err := tokenbucket.New(tokenbucket.Config{Rate: tokenbucket.PerSecond(100), Burst: 20})
 //	if err != nil { ... }
@@ -15,23 +17,30 @@
 //
 // The methods differ in what happens when the tokens are not there:
 //
-//   - [Bucket.Allow], [Bucket.AllowN] say no: for requests from outside, which are better refused than kept.
-//     [Bucket.RetryAfter] tells the client when to come back, [Bucket.AllowUpTo] admits part of a batch.
-//   - [Bucket.Wait], [Bucket.WaitN] block, first come first served, and refuse at once what the deadline of the context
-//     cannot cover: for calls that we make, to stay within somebody else's limit.
-//   - [Bucket.Reserve] takes a place in the same queue without blocking: for event loops and schedulers.
+//   - [Bucket.Allow], [Bucket.AllowN] say no: for requests from outside, which
+//     are better refused than kept. [Bucket.RetryAfter] tells the client when
+//     to come back, [Bucket.AllowUpTo] admits part of a batch.
+//   - [Bucket.Wait], [Bucket.WaitN] block, first come first served, and refuse
+//     at once what the deadline of the context cannot cover: for calls that we
+//     make, to stay within somebody else's limit.
+//   - [Bucket.Reserve] takes a place in the same queue without blocking: for
+//     event loops and schedulers.
 //   - [Bucket.Return] gives back what was not used after all.
 //
-// Use one Bucket for one stream. For a limit per client, with bounded memory, use package ratelimit. To bound what runs at
-// the same time rather than what starts per second, use a semaphore (golang.org/x/sync/semaphore): a slow backend fills up
-// behind any rate. To count exactly what happened in the last minute, use package slidingwindow; a token bucket permits a
-// burst at the end of one minute and another at the start of the next. golang.org/x/time/rate has the same methods and
-// takes the time from the caller; there the bound does not hold under contention.
+// Use one Bucket for one stream. For a limit per client, with bounded memory,
+// use package ratelimit. To bound what runs at the same time rather than what
+// starts per second, use a semaphore (golang.org/x/sync/semaphore): a slow
+// backend fills up behind any rate. To count exactly what happened in the last
+// minute, use package slidingwindow; a token bucket permits a burst at the end
+// of one minute and another at the start of the next. golang.org/x/time/rate
+// has the same methods and takes the time from the caller; there the bound does
+// not hold under contention.
 //
 // # Algorithm
 //
-// The textbook keeps a number of tokens and the time of the last refill, hence a lock around both. Here the state is one
-// number: how far consumption has come on an axis on which production advances by itself.
+// The textbook keeps a number of tokens and the time of the last refill, hence
+// a lock around both. Here the state is one number: how far consumption has
+// come on an axis on which production advances by itself.
 //
 //	     consumed                        produced
 //	        v                               v
@@ -41,48 +50,65 @@
 //	        AllowN(3) moves this end to the right by 3 tokens, if it does not pass the other one;
 //	        a full bucket drags it along.
 //
-// An Allow reads the clock, computes the right end and moves the left one by compare-and-swap. A refusal writes nothing,
-// so that under an overload, when refusals are most of the work, cores do not fight for the cache line. A clock reading
-// that is older than another goroutine's sees a lower level and can only refuse more. This is the dual of GCRA, the
-// generic cell rate algorithm (ITU-T I.371), which moves a theoretical arrival time on an axis of nanoseconds; we count in
-// fractions of tokens since a nanosecond is too coarse a unit for fast rates and a rounded interval between tokens is off
-// by up to 11 % at 300 million per second. Folly's TokenBucket and the Rust crate governor keep one atomic word as well.
+// An Allow reads the clock, computes the right end and moves the left one by
+// compare-and-swap. A refusal writes nothing, so that under an overload, when
+// refusals are most of the work, cores do not fight for the cache line. A clock
+// reading that is older than another goroutine's sees a lower level and can
+// only refuse more. This is the dual of GCRA, the generic cell rate algorithm
+// (ITU-T I.371), which moves a theoretical arrival time on an axis of
+// nanoseconds; we count in fractions of tokens since a nanosecond is too coarse
+// a unit for fast rates and a rounded interval between tokens is off by up to
+// 11 % at 300 million per second. Folly's TokenBucket and the Rust crate
+// governor keep one atomic word as well.
 //
-// Let p/q be the rate in tokens per nanosecond, in lowest terms. For p <= 10, that is 1, 2, 3, 5, 7, 10, 30, 50, 100,
-// 1000, 2500, a million or a billion per second, 100 per minute, and every Every, all decisions and waits are those of
-// the exact bucket, to the nanosecond; for other rates they are those of the exact bucket at most a nanosecond away, and
-// stay so: no error accumulates. See internal/tokenunits for the arithmetic.
+// Let p/q be the rate in tokens per nanosecond, in lowest terms. For p <= 10,
+// that is 1, 2, 3, 5, 7, 10, 30, 50, 100, 1000, 2500, a million or a billion
+// per second, 100 per minute, and every Every, all decisions and waits are
+// those of the exact bucket, to the nanosecond; for other rates they are those
+// of the exact bucket at most a nanosecond away, and stay so: no error
+// accumulates. See internal/tokenunits for the arithmetic.
 //
-// Those who wait stand in a list, first come first served; the head waits for all of its tokens and nobody passes it, so
-// that small requests cannot starve a big one. One timer is set for the head, whatever the length of the list. While
-// somebody is in it the word is frozen, the level is kept under a mutex, and every call goes through the mutex: an
-// uncontended word and a queue never exist at the same time, which is why no call can slip between the last look of a
-// waiter and its place in the list.
+// Those who wait stand in a list, first come first served; the head waits for
+// all of its tokens and nobody passes it, so that small requests cannot starve
+// a big one. One timer is set for the head, whatever the length of the list.
+// While somebody is in it the word is frozen, the level is kept under a mutex,
+// and every call goes through the mutex: an uncontended word and a queue never
+// exist at the same time, which is why no call can slip between the last look
+// of a waiter and its place in the list.
 //
 //	word:  level ----- lock: swap(frozen) -----> frozen       (level now under the mutex)
 //	       level <---- unlock: nobody waits ---- frozen
 //
-// A call of any kind first serves whoever is due, as of the instant at which the tokens were there, so that a timer that
-// fires late neither slows down those behind nor loses tokens to the rim of the bucket.
+// A call of any kind first serves whoever is due, as of the instant at which
+// the tokens were there, so that a timer that fires late neither slows down
+// those behind nor loses tokens to the rim of the bucket.
 //
 // # Concurrency
 //
-// All methods are safe for concurrent use and linearizable: they have the results of some sequential order that agrees
-// with real time. Allow, AllowN, AllowUpTo, Return, Tokens, RetryAfter and Stats are lock-free while nobody is queued and
-// no slower call is under way. They allocate nothing, nor does a Wait that need not block; a Wait that blocks allocates at
-// most three times. No method calls code of the user except the methods of a context, and those without holding a lock.
+// All methods are safe for concurrent use and linearizable: they have the
+// results of some sequential order that agrees with real time. Allow, AllowN,
+// AllowUpTo, Return, Tokens, RetryAfter and Stats are lock-free while nobody is
+// queued and no slower call is under way. They allocate nothing, nor does a
+// Wait that need not block; a Wait that blocks allocates at most three times.
+// No method calls code of the user except the methods of a context, and those
+// without holding a lock.
 //
-// Inside a testing/synctest bubble waits are durable and end at the exact virtual instant. A bucket that was made outside
-// works inside as one on which no time has passed. One bucket must not be waited on inside and outside at the same time.
+// Inside a testing/synctest bubble waits are durable and end at the exact
+// virtual instant. A bucket that was made outside works inside as one on which
+// no time has passed. One bucket must not be waited on inside and outside at
+// the same time.
 //
 // # Limits
 //
-// A Bucket measures 29 years from New on; after that nothing is refilled. A rate is at most 10 tokens per nanosecond, and
-// a bucket fills within 10 years. A waiter that the scheduler runs late acts late: the bound counts tokens when they are
-// charged. After SetLimit the fraction of a token that was in the bucket is rounded down to the new unit, which is worth
-// less than a nanosecond of refill. There are no counters of what was allowed and refused: the caller sees each answer,
-// and a counter would double the price of a refusal. The queue is not bounded; give each Wait a context with a deadline,
-// and what cannot be served in time is refused at once.
+// A Bucket measures 29 years from New on; after that nothing is refilled. A
+// rate is at most 10 tokens per nanosecond, and a bucket fills within 10 years.
+// A waiter that the scheduler runs late acts late: the bound counts tokens when
+// they are charged. After SetLimit the fraction of a token that was in the
+// bucket is rounded down to the new unit, which is worth less than a nanosecond
+// of refill. There are no counters of what was allowed and refused: the caller
+// sees each answer, and a counter would double the price of a refusal. The
+// queue is not bounded; give each Wait a context with a deadline, and what
+// cannot be served in time is refused at once.
 package tokenbucket
 
 import (
@@ -98,14 +124,16 @@ type Config struct {
 	// Rate is the speed of refill; required.
 	Rate Rate
 
-	// Burst is the size of the bucket in tokens; 0 means Rate.Tokens. Filling it must not take more than 10 years of 365
-	// days. Nothing is allocated in proportion to it.
+	// Burst is the size of the bucket in tokens; 0 means Rate.Tokens. Filling
+	// it must not take more than 10 years of 365 days. Nothing is allocated in
+	// proportion to it.
 	Burst int64
 }
 
-// Bucket is a token bucket, full when new. All methods are safe for concurrent use, panic on a nil or zero Bucket, and
-// never call code of the user. A Bucket is made by New and must not be copied. It has no goroutine and needs no Close: a
-// Bucket that is no longer referred to is garbage.
+// Bucket is a token bucket, full when new. All methods are safe for concurrent
+// use, panic on a nil or zero Bucket, and never call code of the user. A Bucket
+// is made by New and must not be copied. It has no goroutine and needs no
+// Close: a Bucket that is no longer referred to is garbage.
 type Bucket struct {
 	limit atomic.Pointer[limit] // replaced by SetLimit, under mu
 	base  time.Time             // where the axis starts; of this bucket, since that of a package belongs to no bubble
@@ -117,7 +145,8 @@ type Bucket struct {
 	queue
 }
 
-// New returns a full Bucket. An error matches ErrConfig and names the field at fault.
+// New returns a full Bucket. An error matches ErrConfig and names the field at
+// fault.
 func New(cfg Config) (*Bucket, error) {
 	l, err := newLimit(cfg.Rate, cfg.Burst)
 	if err != nil {
@@ -132,8 +161,9 @@ func New(cfg Config) (*Bucket, error) {
 // Allow reports whether a token was there and takes it: AllowN(1).
 func (b *Bucket) Allow() bool { return b.AllowN(1) }
 
-// AllowN takes n tokens if that many are in the bucket and nobody is queued, and else nothing. It never blocks. n = 0 is
-// always true, n < 0 and n > Burst are always false. O(1), no allocation.
+// AllowN takes n tokens if that many are in the bucket and nobody is queued,
+// and else nothing. It never blocks. n = 0 is always true, n < 0 and n > Burst
+// are always false. O(1), no allocation.
 func (b *Bucket) AllowN(n int64) bool {
 	l := b.current()
 	if n <= 0 || n > l.burst { // before n is multiplied
@@ -155,16 +185,19 @@ func (b *Bucket) AllowN(n int64) bool {
 	}
 }
 
-// allowSlow is AllowN while the level is under the mutex: somebody is queued, or a slow call is under way. It sleeps on the
-// mutex rather than spin on the word, since a spin costs a whole time slice when the holder has been preempted.
+// allowSlow is AllowN while the level is under the mutex: somebody is queued,
+// or a slow call is under way. It sleeps on the mutex rather than spin on the
+// word, since a spin costs a whole time slice when the holder has been
+// preempted.
 func (b *Bucket) allowSlow(n int64) bool {
 	b.lock()
 	defer b.unlock()
 	return b.take(n)
 }
 
-// AllowUpTo takes as many of n tokens as are in the bucket and returns how many: 0 while somebody is queued and for
-// n <= 0. It never blocks. O(1), no allocation.
+// AllowUpTo takes as many of n tokens as are in the bucket and returns how
+// many: 0 while somebody is queued and for n <= 0. It never blocks. O(1), no
+// allocation.
 func (b *Bucket) AllowUpTo(n int64) int64 {
 	l := b.current()
 	if n <= 0 {
@@ -199,8 +232,9 @@ func (b *Bucket) allowUpToSlow(n int64) int64 {
 	return k
 }
 
-// Return gives n tokens back that were taken and not used; the bucket holds at most Burst. n <= 0 does nothing. Whoever
-// is queued and can now be served is served before Return returns. O(1) plus the number served, no allocation.
+// Return gives n tokens back that were taken and not used; the bucket holds at
+// most Burst. n <= 0 does nothing. Whoever is queued and can now be served is
+// served before Return returns. O(1) plus the number served, no allocation.
 func (b *Bucket) Return(n int64) {
 	l := b.current()
 	if n <= 0 {
@@ -228,14 +262,15 @@ func (b *Bucket) returnSlow(n int64) {
 	b.give(n)
 }
 
-// Tokens returns the number of whole tokens in the bucket, 0..Burst, whether or not somebody is queued for them. O(1), no
-// allocation.
+// Tokens returns the number of whole tokens in the bucket, 0..Burst, whether or
+// not somebody is queued for them. O(1), no allocation.
 func (b *Bucket) Tokens() int64 { return b.Stats().Tokens }
 
-// RetryAfter returns the time after which AllowN(n) will succeed if until then nobody takes or gives back a token, except
-// those already queued, who come first. It is exact: one nanosecond earlier AllowN(n) is still false. 0 means now. ok is
-// false if no time would help: n < 0, n > Burst, or the instant is beyond the years that a Bucket measures. O(1), no
-// allocation.
+// RetryAfter returns the time after which AllowN(n) will succeed if until then
+// nobody takes or gives back a token, except those already queued, who come
+// first. It is exact: one nanosecond earlier AllowN(n) is still false. 0 means
+// now. ok is false if no time would help: n < 0, n > Burst, or the instant is
+// beyond the years that a Bucket measures. O(1), no allocation.
 func (b *Bucket) RetryAfter(n int64) (wait time.Duration, ok bool) {
 	l := b.current()
 	if n <= 0 || n > l.burst {
@@ -305,8 +340,9 @@ func (b *Bucket) current() *limit {
 	return l
 }
 
-// elapsed is the one reading of the clock that each call makes. It is negative for a Bucket that was made outside of the
-// synctest bubble in which it is used.
+// elapsed is the one reading of the clock that each call makes. It is negative
+// for a Bucket that was made outside of the synctest bubble in which it is
+// used.
 func (b *Bucket) elapsed() time.Duration { return time.Since(b.base) }
 
 // saturatingAdd returns a+b, or the largest duration; b is not negative.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ type logInfo struct {
 // holding more than 64 KiB of it. Fatal are a file that cannot be read to its
 // end, because the rest of the day would be missing, and a file without a
 // single good line, because it is some other kind of file.
-func readLog(path string) ([]request, logInfo, error) {
+func readLog(ctx context.Context, path string) ([]request, logInfo, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, logInfo{}, err
@@ -44,7 +45,7 @@ func readLog(path string) ([]request, logInfo, error) {
 	if err != nil {
 		return nil, logInfo{}, fmt.Errorf("%s: %w", path, err)
 	}
-	stream, info, err := parseLog(src)
+	stream, info, err := parseLog(ctx, src)
 	if err != nil {
 		return nil, logInfo{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -67,10 +68,13 @@ func unzipped(r io.Reader) (io.Reader, error) {
 // parseLog reads a log of any of the formats. Memory is per request, never per
 // byte: a line is dropped once it is read, and repeated strings are stored
 // once.
-func parseLog(r io.Reader) ([]request, logInfo, error) {
+func parseLog(ctx context.Context, r io.Reader) ([]request, logInfo, error) {
 	log := logReader{share: make(interner)}
 	lines := bufio.NewReaderSize(r, maxLine+len("\r\n"))
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, log.info, err
+		}
 		line, fits, err := nextLine(lines)
 		if errors.Is(err, io.EOF) {
 			break

@@ -138,7 +138,7 @@ func TestDetectFormat(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			stream, info, err := parseLog(strings.NewReader(tt.log))
+			stream, info, err := parseLog(t.Context(), strings.NewReader(tt.log))
 			require.NoError(t, err)
 			assert.Equal(t, logInfo{format: tt.format, lines: 1}, info)
 			assert.Len(t, stream, 1)
@@ -155,7 +155,7 @@ func TestParseLogCountsAndSorts(t *testing.T) {
 		commonLine(50, "c", "/3"), // in order again: it is not before the line above
 		commonLine(20, "d", "/4"), // out of order, and after b
 	}, "\r\n")
-	stream, info, err := parseLog(strings.NewReader(log)) // the last line has no end
+	stream, info, err := parseLog(t.Context(), strings.NewReader(log)) // the last line has no end
 	require.NoError(t, err)
 	assert.Equal(t, logInfo{format: "clf", lines: 5, badLines: 1, outOfOrder: 2}, info)
 	var order []string
@@ -172,12 +172,12 @@ func TestParseLogLineLimit(t *testing.T) {
 	}
 	for _, end := range []string{"\n", "\r\n"} {
 		log := commonLine(0, "h", "/") + end + fill(maxLine) + end + fill(maxLine+1) + end + fill(3*maxLine) + end + commonLine(2, "h", "/") + end
-		stream, info, err := parseLog(strings.NewReader(log))
+		stream, info, err := parseLog(t.Context(), strings.NewReader(log))
 		require.NoError(t, err)
 		assert.Len(t, stream, 3, "the longest line that is allowed, and the lines around")
 		assert.Equal(t, logInfo{format: "clf", lines: 5, badLines: 2}, info)
 	}
-	_, info, err := parseLog(strings.NewReader(commonLine(0, "h", "/") + "\n" + fill(3*maxLine)))
+	_, info, err := parseLog(t.Context(), strings.NewReader(commonLine(0, "h", "/")+"\n"+fill(3*maxLine)))
 	require.NoError(t, err)
 	assert.Equal(t, 1, info.badLines, "a long last line without an end")
 }
@@ -204,7 +204,7 @@ func TestParseLogWithoutRequests(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := parseLog(strings.NewReader(tt.log))
+			_, _, err := parseLog(t.Context(), strings.NewReader(tt.log))
 			assert.ErrorContains(t, err, tt.text)
 		})
 	}
@@ -223,22 +223,22 @@ func TestReadLogGzip(t *testing.T) {
 		return path
 	}
 
-	stream, _, err := readLog(write("plain.log", packed.Bytes()))
+	stream, _, err := readLog(t.Context(), write("plain.log", packed.Bytes()))
 	require.NoError(t, err, "gzip is told by its bytes, not by a name")
 	assert.Len(t, stream, 1000)
-	stream, _, err = readLog(write("named.gz", []byte(commonLine(0, "h", "/"))))
+	stream, _, err = readLog(t.Context(), write("named.gz", []byte(commonLine(0, "h", "/"))))
 	require.NoError(t, err)
 	assert.Len(t, stream, 1)
 
-	_, _, err = readLog(write("truncated", packed.Bytes()[:packed.Len()/2]))
+	_, _, err = readLog(t.Context(), write("truncated", packed.Bytes()[:packed.Len()/2]))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	_, _, err = readLog(write("header-only", packed.Bytes()[:5]))
+	_, _, err = readLog(t.Context(), write("header-only", packed.Bytes()[:5]))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	broken := bytes.Clone(packed.Bytes())
 	broken[len(broken)-5] ^= 1
-	_, _, err = readLog(write("checksum", broken))
+	_, _, err = readLog(t.Context(), write("checksum", broken))
 	require.ErrorIs(t, err, gzip.ErrChecksum)
-	_, _, err = readLog(write("one byte", []byte{0x1f}))
+	_, _, err = readLog(t.Context(), write("one byte", []byte{0x1f}))
 	require.ErrorContains(t, err, "no line of 1")
 }
 
@@ -257,13 +257,13 @@ func TestCloseGaps(t *testing.T) {
 
 func TestRealLogs(t *testing.T) {
 	t.Run("NASA", func(t *testing.T) {
-		stream, info, err := readLog(trace(t, nasaDay))
+		stream, info, err := readLog(t.Context(), trace(t, nasaDay))
 		require.NoError(t, err)
 		assert.Equal(t, logInfo{format: "nasa-tsv", lines: 30969}, info)
 		assert.Len(t, stream, 30969)
 	})
 	t.Run("Apache", func(t *testing.T) {
-		stream, info, err := readLog(trace(t, apacheSample))
+		stream, info, err := readLog(t.Context(), trace(t, apacheSample))
 		require.NoError(t, err)
 		assert.Equal(t, logInfo{format: "combined", lines: 10000, outOfOrder: 4915}, info)
 		assert.Len(t, stream, 10000)

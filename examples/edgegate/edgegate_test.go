@@ -2,14 +2,17 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,10 +20,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestThreeSeconds runs the real thing: three hours of the synthetic day, with two of its abusers.
+// TestThreeSeconds runs the real thing: three hours of the synthetic day, with
+// two of its abusers. The buckets do not refill within it, so the order and the
+// times in which requests arrive cannot change who is denied how often.
 func TestThreeSeconds(t *testing.T) {
-	r, out := runJSON(t, "-seconds", "3", "-speed", "3600")
-	require.Equal(t, exitOK, out.code, out.stderr)
+	t.Parallel()
+	cmd, stdout := child(t, "-headless", "-json", "-seconds", "3", "-speed", "3600", "-rate", "1/1000h", "-burst", "30")
+	text, err := io.ReadAll(stdout)
+	require.NoError(t, err)
+	require.NoError(t, cmd.Wait(), "exit code 0")
+	var r report
+	require.NoError(t, json.Unmarshal(text, &r))
 	l := r.Lanes["mainstay"]
 	assert.Equal(t, stoppedBySeconds, r.Run.Stopped)
 	assert.Equal(t, r.Run.Replayed, l.In)
@@ -28,17 +38,32 @@ func TestThreeSeconds(t *testing.T) {
 	assert.Positive(t, l.Hit)
 	assert.Positive(t, l.Bytes)
 	assert.Positive(t, r.Policy.DeniedExpected)
-	assert.NotContains(t, reportFields(t, out.stdout), "input.format", "unknown is absent")
-	if r.Run.LagMS.P99 > 10 {
-		t.Skipf("the machine is busy: requests go out %v ms late", r.Run.LagMS.P99)
-	}
-	assert.InEpsilon(t, r.Policy.DeniedExpected, l.Denied, 0.05)
-	want, err := expect(syntheticDay(1)[:r.Run.Replayed], defaultPolicy, 256)
+	want := append(slices.Clone(schema), "run.seed")
+	slices.Sort(want)
+	assert.Equal(t, want, reportFields(t, string(text)), "the synthetic day has a seed and no format")
+	assert.Equal(t, r.Policy.DeniedExpected, l.Denied)
+	assert.Len(t, l.DeniedByClient, r.Policy.ClientsDeniedExpected)
+	inOrder, err := expect(daySample()[:r.Run.Replayed], policy{1, maxPer, 30}, 256, keepAll)
 	require.NoError(t, err)
-	assert.InDelta(t, want.hitRatio, ratio(l.Hit, l.In-l.Denied), 0.01)
+	t.Logf("lag p99 %v ms; hit ratio %.4f, in order and without giants %.4f",
+		r.Run.LagMS.P99, ratio(l.Hit, l.In-l.Denied), inOrder.hitRatio)
 }
 
-// TestSabotage: every fault makes the run fail and name the invariant that caught it, and no other.
+// TestDeniedByClient: under load too, each client is denied exactly what the
+// exact pass denies it.
+func TestDeniedByClient(t *testing.T) {
+	e := startTestEdge(t, "-speed", "1000000", "-rate", "1/1000h", "-burst", "20")
+	e.replayer.stream = e.stream[:1200] // with an abuser
+	_, err := e.replay(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, e.stop(t.Context()))
+	want, err := expect(e.stream[:1200], e.opts.policy, e.opts.cacheSize, keepAll)
+	require.NoError(t, err)
+	assert.Equal(t, want.deniedBy, e.gateway.replayed.deniedBy.snapshot())
+}
+
+// TestSabotage: every fault makes the run fail and name the invariant that
+// caught it, and no other.
 func TestSabotage(t *testing.T) {
 	for name, id := range map[string]string{"lost-request": conservation, "over-admit": limiterBound, "cache-overflow": cacheBound} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +81,8 @@ func TestSabotage(t *testing.T) {
 	assert.Len(t, sabotages, 3, "every sabotage is in the table above")
 }
 
-// crowd has enough requests and denials for every sabotage: those strike each hundredth and each tenth time.
+// crowd has enough requests and denials for every sabotage: those strike each
+// hundredth and each tenth time.
 func crowd(t *testing.T) []string {
 	t.Helper()
 	var lines []string
@@ -73,7 +99,8 @@ func TestSabotagedTable(t *testing.T) {
 	assert.Contains(t, out.stderr, "I3 broken: the cache held")
 }
 
-// stampede is a log in which 24 times 50 clients ask for one cold URL in the same second, between 820 URLs seen once.
+// stampede is a log in which 24 times 50 clients ask for one cold URL in the
+// same second, between 820 URLs seen once.
 func stampede() []string {
 	var lines []string
 	for burst := range 24 {
@@ -93,37 +120,76 @@ func stampede() []string {
 const stampedeLog = "testdata/stampede.log.gz"
 
 func TestStampedeLogIsWhatItSays(t *testing.T) {
-	want, wantInfo, err := parseLog(strings.NewReader(strings.Join(stampede(), "\n")))
+	want, wantInfo, err := parseLog(t.Context(), strings.NewReader(strings.Join(stampede(), "\n")))
 	require.NoError(t, err)
-	got, info, err := readLog(stampedeLog)
+	got, info, err := readLog(t.Context(), stampedeLog)
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 	assert.Equal(t, wantInfo, info)
 }
 
-// TestStampedeCosts shows what a cache without single flight pays: all who miss together load together.
-func TestStampedeCosts(t *testing.T) {
-	stream, _, err := readLog(stampedeLog)
+func TestStampedeOfTheOracle(t *testing.T) {
+	stream, _, err := readLog(t.Context(), stampedeLog)
 	require.NoError(t, err)
-	want, err := expect(stream, policy{1, time.Second, 1000}, 256)
+	want, err := expect(stream, policy{1, time.Second, 1000}, 256, keepAll)
 	require.NoError(t, err)
 	assert.InDelta(t, float64(24*49)/(24*50+820), want.hitRatio, 1e-12)
-
-	r, out := runJSON(t, "-log", stampedeLog, "-docroot", newSite(t, threeFiles), "-speed", "2400", "-rate", "1/1s", "-burst", "1000")
-	require.Equal(t, exitOK, out.code, out.stderr)
-	l := r.Lanes["mainstay"]
-	assert.LessOrEqual(t, l.Hit, int64(24*49), "never better than the sequential pass: the burst has to load once")
-	assert.GreaterOrEqual(t, l.OriginRequests, int64(24+820))
-	t.Logf("hit ratio %.1f %%, exact %.1f %%", 100*float64(l.Hit)/float64(l.In), 100*want.hitRatio)
 }
 
+// TestStampedeCosts shows what a cache without single flight pays: all who miss
+// together load together.
+func TestStampedeCosts(t *testing.T) {
+	const crowd = 50
+	var missed sync.WaitGroup
+	missed.Add(crowd)
+	g := newTestGateway(t, gatewayConfig{origins: []string{startOrigin(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		missed.Done()
+		missed.Wait() // nobody is answered before everybody has asked
+	}))}})
+	var group sync.WaitGroup
+	for range crowd {
+		group.Go(func() { ask(g, "GET", "/cold", sealed(g.seal)) })
+	}
+	group.Wait()
+	assert.Equal(t, [outcomeCount]int64{originOK: crowd}, g.replayed.counts(), "a sequential pass loads once and hits 49 times")
+	assert.Equal(t, 1, g.cache.Len())
+}
+
+// onWrite calls itself at each write.
+type onWrite func()
+
+func (f onWrite) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
+}
+
+// TestRunEndsWithItsContext stops a run when it prints its addresses, before
+// its first request.
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	var stdout bytes.Buffer
+	code := run(ctx, []string{"-headless", "-json", "-docroot", newSite(t, threeFiles)}, &stdout, onWrite(cancel))
+	assert.Equal(t, exitOK, code)
+	var r report
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
+	assert.Equal(t, stoppedBySignal, r.Run.Stopped)
+	assert.Zero(t, r.Run.Replayed)
+	assert.Zero(t, r.Policy.DeniedExpected, "the exact pass sees only what was sent")
+	assert.Zero(t, r.Policy.ClientsDeniedExpected)
+}
+
+func TestInterruptedBeforeTheFirstRequest(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	out := runProgram(ctx, "-json", "-docroot", newSite(t, threeFiles))
-	assert.Equal(t, exitOK, out.code, out.stderr)
-	assert.Contains(t, out.stdout, `"stopped":"signal"`)
-	assert.Contains(t, out.stdout, `"replayed":0`)
+	want := outcomeOf{exitInterrupted, "", "edgegate: interrupted before the first request\n"}
+	log := writeLog(t, commonLine(0, "h", "/"))
+	assert.Equal(t, want, runProgram(ctx, "-headless"), "go env GOROOT was killed, which is nobody's fault")
+	assert.Equal(t, want, runProgram(ctx, "-headless", "-log", log, "-docroot", newSite(t, threeFiles)))
+
+	_, _, err := readLog(ctx, log)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = openSite(ctx, newSite(t, threeFiles))
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // child starts the program as a process of its own.
@@ -137,56 +203,8 @@ func child(t *testing.T, args ...string) (*exec.Cmd, *bufio.Reader) {
 	return cmd, bufio.NewReader(stdout)
 }
 
-func TestInterruptedRunReports(t *testing.T) {
-	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd, stdout := child(t, "-headless", "-docroot", newSite(t, threeFiles))
-		first, err := stdout.ReadString('\n')
-		require.NoError(t, err)
-		require.Contains(t, first, "edgegate: page http://")
-		begin := time.Now()
-		require.NoError(t, cmd.Process.Signal(sig))
-		rest, err := io.ReadAll(stdout)
-		require.NoError(t, err)
-		require.NoError(t, cmd.Wait(), "exit code 0")
-		assert.Less(t, time.Since(begin), 3*time.Second)
-		assert.Contains(t, string(rest), "until signal")
-		assert.True(t, strings.HasSuffix(string(rest), "invariants: 4 of 4 hold\n"), string(rest))
-	}
-}
-
-// blockedChild waits for a log that nobody writes. The first signal finds it busy for ever.
-func blockedChild(t *testing.T) *exec.Cmd {
-	t.Helper()
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	cmd, _ := child(t, "-headless", "-docroot", newSite(t, threeFiles), "-log", pipe)
-	writer, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the program has opened the other end
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, writer.Close()) })
-	return cmd
-}
-
-func TestSecondSignalEndsAtOnce(t *testing.T) {
-	t.Parallel()
-	cmd := blockedChild(t)
-	begin := time.Now()
-	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	require.Error(t, cmd.Wait())
-	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
-	assert.Less(t, time.Since(begin), forcedExit)
-}
-
-func TestBlockedInputCannotHoldTheProgram(t *testing.T) {
-	t.Parallel()
-	cmd := blockedChild(t)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	require.Error(t, cmd.Wait())
-	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
-}
-
-// TestRealDay replays the NASA day and judges it as strictly as the machine allows.
+// TestRealDay replays the NASA day and judges it as strictly as the machine
+// allows.
 func TestRealDay(t *testing.T) {
 	if os.Getenv("EDGEGATE_LONG") == "" {
 		t.Skip("set EDGEGATE_LONG to replay a whole day in 13 s")
@@ -198,5 +216,7 @@ func TestRealDay(t *testing.T) {
 	assert.Less(t, r.Run.WallSeconds, 25.0)
 	if r.Run.LagMS.P99 < 10 {
 		assert.InEpsilon(t, 259, r.Lanes["mainstay"].Denied, 0.05)
+	} else {
+		t.Logf("%d denied, not judged: lag p99 %v ms", r.Lanes["mainstay"].Denied, r.Run.LagMS.P99)
 	}
 }

@@ -16,7 +16,7 @@ func FuzzParseLog(f *testing.F) {
 	f.Add(commonLine(1, "h", "/a") + "\n" + commonLine(0, "h", "/b"))
 	f.Add("host\ttime\tmethod\turl\tresponse\tbytes\nh\t5\tGET\t/\t404\t-\n")
 	f.Fuzz(func(t *testing.T, log string) {
-		stream, info, err := parseLog(strings.NewReader(log))
+		stream, info, err := parseLog(t.Context(), strings.NewReader(log))
 		if err != nil {
 			require.Empty(t, stream)
 			require.Equal(t, info.lines, info.badLines, "an error means that no line was good")
@@ -38,7 +38,8 @@ func FuzzParseLog(f *testing.F) {
 	})
 }
 
-// FuzzWireTarget checks that any target becomes one that a server accepts byte for byte.
+// FuzzWireTarget checks that any target becomes one that a server accepts byte
+// for byte.
 func FuzzWireTarget(f *testing.F) {
 	for _, s := range []string{"", "//", "/%", "a b#c", "/\xff%4"} {
 		f.Add(s)

@@ -22,8 +22,7 @@ import (
 // name for each request pushes out other buckets, but never makes the limiter
 // grow. The price: a client whose bucket was pushed out while it was active
 // starts again with a full one. The report counts the evictions, and the bound
-// of the limiter is checked with them. A client that has been idle long enough
-// to be the oldest of 4,096 would mostly have had a full bucket anyway.
+// of the limiter is checked with them.
 //
 // # Misses that meet
 //
@@ -35,14 +34,16 @@ import (
 //
 // The client of a request is what the replayer's header says, but only under
 // the seal of this run. Everybody else is keyed by address, with buckets and
-// counters apart: a header must never choose whose tokens are spent.
+// counters apart: a header must never choose whose tokens are spent. Strangers
+// do share the room: an answer they asked for can be a hit of the replay, and
+// both caches may evict an entry of the replay for one of theirs.
 type gateway struct {
 	gatewayConfig
 	buckets *lru.Cache[caller, *tokenbucket.Bucket]
 	cache   *lru.Cache[cacheKey, *answer]
 	client  *http.Transport
 
-	replayed, strangers tally // two sets of books: a look with curl must not upset the report
+	replayed, strangers tally // two sets of books: a look with curl is not part of the replay
 	history             *history
 	cachePeak           peak
 }
@@ -103,8 +104,12 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if books.in.Add(1)%64 == 0 {
 		g.cachePeak.observe(g.cache.Len())
 	}
-	defer rescue(w, books)
-	reply, how := g.handle(r, from)
+	var (
+		reply *answer
+		how   outcome
+	)
+	defer rescue(w, books, &reply)
+	reply, how = g.handle(r, from)
 	if !g.sabotage.losesRequest() {
 		books.outcomes[how].Add(1)
 	}
@@ -115,13 +120,16 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply.send(w)
 }
 
-// rescue turns a panic into a 500. The request has no outcome then, so the
-// books do not balance and the run fails.
-func rescue(w http.ResponseWriter, books *tally) {
+// rescue counts a panic, which fails the run, and turns it into a 500 unless
+// the answer was under way already.
+func rescue(w http.ResponseWriter, books *tally, reply **answer) {
 	if recover() == nil {
 		return
 	}
 	books.panics.Add(1)
+	if *reply != nil {
+		return
+	}
 	books.answered(http.StatusInternalServerError, 0)
 	plain(http.StatusInternalServerError).send(w)
 }
@@ -139,55 +147,4 @@ func (g *gateway) identify(r *http.Request) (caller, *tally) {
 		host = r.RemoteAddr
 	}
 	return caller{name: host, stranger: true}, &g.strangers
-}
-
-// handle asks the limiter first: a denied request must cost neither a cache
-// entry nor an origin.
-func (g *gateway) handle(r *http.Request, from caller) (*answer, outcome) {
-	if wait, ok := g.admit(from); !ok {
-		return tooMany(wait), denied
-	}
-	key := cacheKey{wireTarget(r.RequestURI), g.seal.fileMissing(r.Header)}
-	if !cacheable(r.Method) {
-		return g.load(r, key)
-	}
-	if reply, ok := g.cache.Get(key); ok {
-		return reply, hit
-	}
-	reply, how := g.load(r, key)
-	if reply.keepable() {
-		g.cache.Set(key, reply)
-	}
-	return reply, how
-}
-
-// cacheable excludes HEAD too: its answer has no body.
-func cacheable(method string) bool { return method == http.MethodGet }
-
-// admit asks the client's bucket, and writes down when it did.
-func (g *gateway) admit(from caller) (wait time.Duration, ok bool) {
-	bucket := g.bucketOf(from)
-	begin := g.history.now()
-	ok = bucket.Allow() || g.sabotage.overrulesDenial()
-	end := g.history.now()
-	if ok {
-		g.history.admitted(from, begin, end)
-		return 0, true
-	}
-	wait, _ = bucket.RetryAfter(1)
-	return wait, false
-}
-
-// bucketOf finds the bucket of a caller, or makes one. The common case is a
-// single promotion in the LRU list.
-func (g *gateway) bucketOf(from caller) *tokenbucket.Bucket {
-	if bucket, ok := g.buckets.Get(from); ok {
-		return bucket
-	}
-	fresh, err := tokenbucket.New(g.limit)
-	if err != nil {
-		panic(err) // the flags were checked with this very limit
-	}
-	bucket, _ := g.buckets.GetOrSet(from, fresh) // two first requests of a client meet here: one bucket wins
-	return bucket
 }

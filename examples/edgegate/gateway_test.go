@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -28,7 +29,8 @@ func startOrigin(t *testing.T, h http.Handler) string {
 	return srv.address()
 }
 
-// newTestGateway fills in what a test does not care about: a generous limit and room for everything.
+// newTestGateway fills in what a test does not care about: a generous limit and
+// room for everything.
 func newTestGateway(t *testing.T, cfg gatewayConfig) *gateway {
 	t.Helper()
 	if cfg.limit.Burst == 0 {
@@ -259,7 +261,24 @@ func TestPanicIsCountedAndBreaksTheBooks(t *testing.T) {
 	assert.Len(t, checkConservation(&g.replayed, &g.strangers, sending{}), 1, "a stranger's panic counts too")
 }
 
-// TestEvictedBucketGrantsOneBurstMore: the price of bounded memory, and how the check accounts for it.
+// brokenWriter panics in the middle of an answer.
+type brokenWriter struct{ http.ResponseWriter }
+
+func (brokenWriter) Write([]byte) (int, error) { panic("broken") }
+
+func TestPanicAfterTheAnswerBreaksTheBooks(t *testing.T) {
+	g := newTestGateway(t, gatewayConfig{origins: []string{startOrigin(t, &echo{})}})
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header = sealed(g.seal)
+	g.ServeHTTP(brokenWriter{httptest.NewRecorder()}, r)
+	assert.Equal(t, [outcomeCount]int64{originOK: 1}, g.replayed.counts())
+	assert.Equal(t, map[int]int64{200: 1}, g.replayed.status.snapshot(), "one request has one status")
+	assert.Equal(t, []violation{{conservation, "1 requests arrived, 1 are accounted for, 1 panicked"}},
+		checkConservation(&g.replayed, &g.strangers, sending{sent: 1}))
+}
+
+// TestEvictedBucketGrantsOneBurstMore: the price of bounded memory, and how the
+// check accounts for it.
 func TestEvictedBucketGrantsOneBurstMore(t *testing.T) {
 	g := newTestGateway(t, gatewayConfig{
 		origins: []string{startOrigin(t, &echo{})},

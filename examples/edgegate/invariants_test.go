@@ -183,7 +183,40 @@ func TestHistoryNamesTheWorstClient(t *testing.T) {
 	assert.Contains(t, h.check()[0].Text, "client worst admitted 7, bound 4.00")
 }
 
-// TestBucketSatisfiesTheCheck runs a real bucket under contention against the recorded history.
+func TestHistoryCountsTheRefill(t *testing.T) {
+	h := newHistory(tokenbucket.Config{Rate: tokenbucket.Rate{Tokens: 1, Per: 5 * time.Millisecond}, Burst: 5})
+	admit := func(n int, at time.Duration) {
+		for range n {
+			h.admitted(caller{name: "c"}, at, at)
+		}
+	}
+	admit(5, time.Second)
+	admit(2, time.Second+10*time.Millisecond)
+	assert.Empty(t, h.check(), "exactly at the bound")
+	admit(1, time.Second+10*time.Millisecond)
+	assert.Equal(t, []violation{{
+		limiterBound, "client c admitted 8, bound 7.00 in 10ms (clients above their bound: 1)",
+	}}, h.check())
+}
+
+func TestHistoryOfAHugeBurst(t *testing.T) {
+	c := caller{name: "c"}
+	h := newHistory(tokenbucket.Config{Rate: tokenbucket.PerHour(1), Burst: math.MaxInt64 / 2})
+	h.admitted(c, time.Second, time.Second)
+	for range 3 {
+		h.evicted(c) // twice the burst still fits an int64, four times it does not
+	}
+	assert.Empty(t, h.check())
+}
+
+func TestHistoryIgnoresStrangers(t *testing.T) {
+	h := newHistory(tokenbucket.Config{Rate: tokenbucket.PerHour(1), Burst: 1})
+	h.evicted(caller{name: "192.0.2.1", stranger: true})
+	assert.Empty(t, h.evicts, "a crowd of strangers must not make the record grow")
+}
+
+// TestBucketSatisfiesTheCheck runs a real bucket under contention against the
+// recorded history.
 func TestBucketSatisfiesTheCheck(t *testing.T) {
 	limit := tokenbucket.Config{Rate: tokenbucket.Every(50 * time.Microsecond), Burst: 3}
 	g := newTestGateway(t, gatewayConfig{limit: limit})

@@ -1,7 +1,7 @@
 // Command edgegate replays a day of web traffic through a small edge on
 // loopback: a gateway built from tokenbucket and lru in front of three origins
-// that serve real files. Every figure it prints is counted from requests that
-// went over TCP.
+// that serve real files. What it reports of the gateway is counted from
+// requests that went over TCP; what should have come out is computed beside it.
 //
 //	go run ./examples/edgegate -headless
 //	go run ./examples/edgegate -headless -log access.log.gz -speed 3600
@@ -20,9 +20,9 @@
 //
 // # Reading the program
 //
-// gateway.go is the answer to the question how a limiter and a cache go
-// together. replay.go shows how to load a server without flattering it,
-// invariants.go how to check a limiter from the outside, oracle.go what it
+// gateway.go and chain.go are the answer to the question how a limiter and a
+// cache go together. replay.go shows how to load a server without flattering
+// it, invariants.go how to check a limiter from the outside, oracle.go what it
 // should have done, and traffic.go how to make a day of traffic that has the
 // bursts of a real one. The rest is flags, formats and printing.
 //
@@ -54,6 +54,9 @@ const (
 
 	forcedExit = 3 * time.Second // after the first signal
 )
+
+// errInterrupted means that there is nothing to report yet.
+var errInterrupted = errors.New("interrupted before the first request")
 
 func main() {
 	os.Exit(run(interruptible(), os.Args[1:], os.Stdout, os.Stderr))
@@ -99,9 +102,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		notes.printf("edgegate: %v\n", err)
-		return exitUsage
+		return failure(err)
 	}
 	return verdict(report.Violations, notes)
+}
+
+// failure is the exit code of a run without a report.
+func failure(err error) int {
+	if errors.Is(err, errInterrupted) {
+		return exitInterrupted
+	}
+	return exitUsage
 }
 
 // verdict names what is broken and returns the exit code.
@@ -119,6 +130,9 @@ func verdict(broken []violation, notes *printer) int {
 // means that nothing can be reported.
 func simulate(ctx context.Context, opts options, out, notes *printer) (*report, error) {
 	in, err := loadInput(ctx, opts)
+	if ctx.Err() != nil {
+		return nil, errInterrupted // err may blame the docroot for a walk that was cut short
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +170,7 @@ func announce(address string, opts options, out, notes *printer) {
 // heapBytes is what the program holds at the end of the replay, caches and
 // record included.
 func heapBytes() uint64 {
+	runtime.GC() // what is garbage already is not held
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc

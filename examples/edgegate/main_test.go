@@ -13,7 +13,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// childMode makes the test binary run the program itself, so that tests can send it signals.
+// childMode makes the test binary run the program itself, so that tests can
+// send it signals.
 const childMode = "EDGEGATE_TEST_CHILD"
 
 func TestMain(m *testing.M) {

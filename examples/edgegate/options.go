@@ -43,7 +43,8 @@ type options struct {
 const usage = `edgegate replays a day of web traffic through a gateway on loopback: a token bucket for each client, an LRU
 cache of answers, three origins. It reports what it counted and checks its invariants.
 
-Exit codes: 0 all invariants hold, 1 at least one is broken, 2 usage or environment, 130 second interrupt.
+Exit codes: 0 all invariants hold, 1 at least one is broken, 2 usage or environment, 130 interrupted before the first
+request or a second time.
 There is no page yet: the program runs as with -headless whether or not the flag is given.
 
 `
@@ -118,7 +119,11 @@ func setSeconds(target *time.Duration) func(string) error {
 		if err != nil || !(seconds >= 0 && seconds <= math.MaxInt64/float64(time.Second)/2) {
 			return 0, errors.New("want a number of seconds, 0 or more")
 		}
-		return time.Duration(seconds * float64(time.Second)), nil
+		limit := time.Duration(seconds * float64(time.Second))
+		if limit == 0 && seconds > 0 { // 0 would mean no limit at all
+			return 0, errors.New("want a nanosecond at least, or 0")
+		}
+		return limit, nil
 	})
 }
 

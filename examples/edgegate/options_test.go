@@ -48,7 +48,8 @@ func TestSabotageList(t *testing.T) {
 	assert.Equal(t, outcomeOf{exitOK, "cache-overflow\nlost-request\nover-admit\n", ""}, out)
 }
 
-// TestBadInput: exit code 2 and one line that names the flag, before the line of addresses.
+// TestBadInput: exit code 2 and one line that names the flag, before the line
+// of addresses.
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, content string) string {
@@ -64,6 +65,7 @@ func TestBadInput(t *testing.T) {
 		{"-speed", "NaN"},
 		{"-speed", "Inf"},
 		{"-speed", "fast"},
+		{"-seconds", "1e-10"},
 		{"-seconds", "-1"},
 		{"-seconds", "NaN"},
 		{"-seconds", "Inf"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -26,13 +27,16 @@ type site struct {
 
 // openSite lists the regular *.go files below root. The root itself may be a
 // symbolic link, as GOROOT often is.
-func openSite(root string) (*site, error) {
+func openSite(ctx context.Context, root string) (*site, error) {
 	resolved, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return nil, err
 	}
 	s := &site{root: resolved}
 	err = fs.WalkDir(os.DirFS(resolved), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err == nil && entry.Type().IsRegular() && strings.HasSuffix(path, ".go") {
 			s.files = append(s.files, path)
 		}
@@ -53,6 +57,17 @@ func openSite(root string) (*site, error) {
 func (s *site) file(target string) string {
 	n := fnv1a64(target) % uint64(len(s.files))
 	return filepath.Join(s.root, filepath.FromSlash(s.files[n]))
+}
+
+// keepable reports whether the gateway may cache the answer to a key. The
+// answer for a missing file is a short text, and a file that is gone is an
+// error.
+func (s *site) keepable(key cacheKey) bool {
+	if key.missing {
+		return true
+	}
+	info, err := os.Stat(s.file(key.target))
+	return err == nil && info.Size() <= maxCachedBody
 }
 
 // origin serves the whole site over HTTP.

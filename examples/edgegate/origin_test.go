@@ -34,32 +34,32 @@ func TestOpenSite(t *testing.T) {
 	require.NoError(t, os.Symlink(filepath.Join(root, "b.go"), filepath.Join(root, "link.go")))
 	want := []string{"a.go", "a/b.go", "a/b/c.go", "b.go", "d.go/e.go"}
 
-	s, err := openSite(root)
+	s, err := openSite(t.Context(), root)
 	require.NoError(t, err)
 	assert.Equal(t, want, s.files, "regular files, by slash path")
 
 	link := filepath.Join(t.TempDir(), "root")
 	require.NoError(t, os.Symlink(root, link))
-	s, err = openSite(link)
+	s, err = openSite(t.Context(), link)
 	require.NoError(t, err)
 	assert.Equal(t, want, s.files, "the root may be a link")
 }
 
 func TestOpenSiteRefuses(t *testing.T) {
-	_, err := openSite(filepath.Join(t.TempDir(), "nowhere"))
+	_, err := openSite(t.Context(), filepath.Join(t.TempDir(), "nowhere"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = openSite(t.TempDir())
+	_, err = openSite(t.Context(), t.TempDir())
 	require.ErrorContains(t, err, "no *.go file")
 	file := filepath.Join(t.TempDir(), "x.txt")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err = openSite(file)
+	_, err = openSite(t.Context(), file)
 	require.Error(t, err)
 }
 
 func TestGoSource(t *testing.T) {
 	root, err := goSource(t.Context())
 	require.NoError(t, err)
-	s, err := openSite(root)
+	s, err := openSite(t.Context(), root)
 	require.NoError(t, err)
 	assert.Greater(t, len(s.files), 5000)
 	assert.True(t, slices.IsSorted(s.files))
@@ -82,7 +82,8 @@ type reply struct {
 	body   string
 }
 
-// ask sends one request to a handler without a network. The target goes in as it would arrive on the wire.
+// ask sends one request to a handler without a network. The target goes in as
+// it would arrive on the wire.
 func ask(h http.Handler, method, target string, header http.Header) reply {
 	r := httptest.NewRequest(method, target, http.NoBody)
 	maps.Copy(r.Header, header)
@@ -101,7 +102,7 @@ func sealed(s seal, more ...string) http.Header {
 }
 
 func TestOriginServesFilesByNumber(t *testing.T) {
-	s, err := openSite(newSite(t, threeFiles))
+	s, err := openSite(t.Context(), newSite(t, threeFiles))
 	require.NoError(t, err)
 	o := &origin{site: s, seal: newSeal()}
 	for _, target := range []string{"/", "/x", "/index.html", "/a/../b", "/%2e%2e/a", "/q?x=1", "/q?x=2"} {
@@ -119,7 +120,7 @@ func TestOriginServesFilesByNumber(t *testing.T) {
 }
 
 func TestOriginStatuses(t *testing.T) {
-	s, err := openSite(newSite(t, threeFiles))
+	s, err := openSite(t.Context(), newSite(t, threeFiles))
 	require.NoError(t, err)
 	o := &origin{site: s, seal: newSeal()}
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "M-SEARCH", "get"} {

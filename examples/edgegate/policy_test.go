@@ -58,7 +58,8 @@ func TestSpeedWall(t *testing.T) {
 	assert.Equal(t, time.Duration(math.MaxInt64), speed(1).wall(math.MaxInt64), "no overflow")
 }
 
-// TestBucketIsExact: the wall rate is the trace rate times the speed, as a fraction.
+// TestBucketIsExact: the wall rate is the trace rate times the speed, as a
+// fraction.
 func TestBucketIsExact(t *testing.T) {
 	for _, p := range []policy{{1, 30 * time.Second, 30}, {10, time.Second, 5}, {7, time.Hour, 1}, {2, time.Minute, 9}} {
 		for _, text := range []string{"0.001", "1", "600", "777.777", "3600", "1000000"} {
@@ -91,7 +92,8 @@ func TestPolicyInWords(t *testing.T) {
 	assert.InDelta(t, 0.1, p.interval(), 0)
 }
 
-// ratBucket is the bucket of the textbook in rational numbers: the model of eventLimiter.
+// ratBucket is the bucket of the textbook in rational numbers: the model of
+// eventLimiter.
 type ratBucket struct {
 	level *big.Rat
 	at    time.Duration

@@ -29,7 +29,8 @@ var errSeconds = errors.New("-seconds are over")
 
 // replayer sends a stream to the gateway at its own pace (an open loop): a
 // request goes out when it is due, whether or not the ones before it have been
-// answered.
+// answered. That holds while at most 128 are in flight; one more waits for a
+// worker.
 //
 // The tempting version is a closed loop, in which each worker sends its next
 // request after the answer to its last. It measures a server that stalls for a
@@ -43,8 +44,9 @@ var errSeconds = errors.New("-seconds are over")
 //
 // So latency counts from the due time, not from the time of sending, and a
 // request that had to wait for a worker is charged for the wait. The lag, by
-// which requests went out late, is reported beside it: a machine that cannot
-// keep up must not be read as a slow gateway.
+// which requests went out late, is reported beside it. A large lag has one of
+// two reasons, a machine that cannot keep up or a gateway that keeps all 128
+// workers waiting; whichever it is, the denials are not those of the log then.
 type replayer struct {
 	stream  []request
 	speed   speed

@@ -101,19 +101,21 @@ func TestReplayerSendsWhatTheLogSays(t *testing.T) {
 	}, got)
 }
 
-// TestOpenLoop: a gateway that hangs on the first request does not hold up the others.
+// TestOpenLoop: a gateway that hangs on the first request does not hold up the
+// others.
 func TestOpenLoop(t *testing.T) {
 	stream := make([]request, 20)
 	for i := range stream {
-		stream[i] = request{time.Duration(i) * time.Second, "c", "GET", "/", 200, 0}
+		stream[i] = request{time.Duration(i) * time.Second, "other", "GET", "/", 200, 0}
 	}
-	others := make(chan struct{})
-	a := &arrivals{answer: func(n int, _ http.ResponseWriter, _ *http.Request) {
-		switch n {
-		case 1:
-			<-others
-		case len(stream):
-			close(others)
+	stream[0].client = "first"
+	var others sync.WaitGroup
+	others.Add(len(stream) - 1)
+	a := &arrivals{answer: func(_ int, _ http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(headerClient) == "first" { // which need not be the first to arrive
+			others.Wait()
+		} else {
+			others.Done()
 		}
 	}}
 	s, err := newReplayer(t, stream, a).run(t.Context())
@@ -122,7 +124,8 @@ func TestOpenLoop(t *testing.T) {
 	assert.GreaterOrEqual(t, percentile(s.latency, 100), 19*time.Millisecond, "counted from the moment it was due")
 }
 
-// TestBacklogIsCharged: more requests at one instant than workers; the last ones wait, and their latency says so.
+// TestBacklogIsCharged: more requests at one instant than workers; the last
+// ones wait, and their latency says so.
 func TestBacklogIsCharged(t *testing.T) {
 	stream := make([]request, inFlight+1)
 	for i := range stream {

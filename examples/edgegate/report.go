@@ -1,12 +1,13 @@
 package main
 
 import (
+	"net/url"
 	"runtime"
 	"strconv"
 	"time"
 )
 
-// maxJudgedLag is the replay lag above which the machine, not the limiter,
+// maxJudgedLag is the replay lag above which the delay, not the limiter,
 // decides how many requests are denied.
 const maxJudgedLag = 50 * time.Millisecond
 
@@ -50,8 +51,10 @@ type inputReport struct {
 // runReport describes the replay itself.
 type runReport struct {
 	Speed       float64 `json:"speed"`
-	Seed        uint64  `json:"seed"`
 	WallSeconds float64 `json:"wall_seconds"`
+
+	// Seed is that of the synthetic day; a log has none.
+	Seed *uint64 `json:"seed,omitempty"`
 
 	// Replayed counts the requests that were sent.
 	Replayed int64 `json:"replayed"`
@@ -59,8 +62,8 @@ type runReport struct {
 	// Stopped is "end", "seconds" or "signal".
 	Stopped string `json:"stopped"`
 
-	// LagMS is how late requests went out. Multiplied by Speed it is the error
-	// of the replay in the time of the log.
+	// LagMS is how late requests went out, waits for a free worker included.
+	// Multiplied by Speed it is the error of the replay in the time of the log.
 	LagMS quantiles `json:"lag_ms"`
 
 	// Before the servers started, and after they had stopped.
@@ -112,11 +115,14 @@ type lane struct {
 
 	Cache cacheReport `json:"cache"`
 
-	// BucketEvictions counts buckets pushed out by other clients. Each may have
-	// granted its client a fresh burst.
-	BucketEvictions uint64           `json:"bucket_evictions"`
-	DeniedClients   int              `json:"denied_clients"`
-	DeniedByClient  map[string]int64 `json:"denied_by_client"`
+	// BucketEvictions counts buckets pushed out by other clients, those of
+	// strangers included. Each may have granted its client a fresh burst.
+	BucketEvictions uint64 `json:"bucket_evictions"`
+
+	// DeniedByClient has the names of the log percent-encoded: JSON strings are
+	// UTF-8, and two names that are not must not become one.
+	DeniedClients  int              `json:"denied_clients"`
+	DeniedByClient map[string]int64 `json:"denied_by_client"`
 }
 
 // cacheReport describes the response cache at the end of the run.
@@ -143,9 +149,13 @@ func quantilesOf(sorted []time.Duration) quantiles {
 // report compares the run with what the part of the stream that was sent should
 // have led to.
 func (e *edge) report(s sending, heap uint64, goroutines int, broken []violation) (*report, error) {
-	want, err := expect(e.replayer.replayed(), e.opts.policy, e.opts.cacheSize)
+	want, err := expect(e.replayer.replayed(), e.opts.policy, e.opts.cacheSize, e.site.keepable)
 	if err != nil {
 		return nil, err
+	}
+	var seed *uint64
+	if e.opts.log == "" {
+		seed = &e.opts.seed
 	}
 	mainstay := e.gateway.lane(e.origins)
 	mainstay.LatencyMS = quantilesOf(s.latency)
@@ -156,7 +166,7 @@ func (e *edge) report(s sending, heap uint64, goroutines int, broken []violation
 		Input:      e.inputReport(),
 		Run: runReport{
 			Speed:           e.opts.speed.factor(),
-			Seed:            e.opts.seed,
+			Seed:            seed,
 			WallSeconds:     s.wall.Seconds(),
 			Replayed:        s.sent,
 			Stopped:         s.stopped,
@@ -218,7 +228,10 @@ func (g *gateway) lane(origins []*origin) lane {
 		OriginByNode:    make(map[string]int64),
 		Cache:           cacheReport{g.cache.Len(), g.cacheSize, g.cache.Stats().Evictions},
 		BucketEvictions: g.buckets.Stats().Evictions,
-		DeniedByClient:  t.deniedBy.snapshot(),
+		DeniedByClient:  make(map[string]int64),
+	}
+	for name, n := range t.deniedBy.snapshot() {
+		l.DeniedByClient[url.PathEscape(name)] = n
 	}
 	l.DeniedClients = len(l.DeniedByClient)
 	for status, n := range t.status.snapshot() {

@@ -17,8 +17,15 @@ const (
 	textPlain = "text/plain; charset=utf-8"
 
 	headerTimeout   = 5 * time.Second
-	shutdownTimeout = 250 * time.Millisecond // for connections of strangers; the replayer's are closed by then
+	shutdownTimeout = 250 * time.Millisecond // for connections of strangers; our own are closed by then
 )
+
+// newTransport keeps a connection for every request that may be in flight. The
+// default of two idle connections per host would close and dial for most
+// requests, and the run would measure handshakes.
+func newTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: inFlight, DisableCompression: true}
+}
 
 // server is an HTTP server on a free port of the loopback interface.
 type server struct {
@@ -27,7 +34,7 @@ type server struct {
 	listener net.Listener
 }
 
-// servers are all servers of a run, with the goroutines that accept their
+// servers are servers that stop together, with the goroutines that accept their
 // connections.
 type servers struct {
 	all     []*server
@@ -50,8 +57,7 @@ func (s *servers) start(ctx context.Context, name string, handler http.Handler) 
 	return srv, nil
 }
 
-// stop shuts the servers down in the reverse order of their start: the gateway
-// before the origins behind it.
+// stop shuts the servers down in the reverse order of their start.
 func (s *servers) stop(ctx context.Context) error {
 	for _, srv := range slices.Backward(s.all) {
 		srv.stop(ctx)

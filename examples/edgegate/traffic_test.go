@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shape holds the published statistics of a stream. Those of visitors leave the abusers out.
+// shape holds the published statistics of a stream. Those of visitors leave the
+// abusers out.
 type shape struct {
 	requests, urls, seenOnce, notFound                     int
 	topTenPercent, slope                                   float64
@@ -82,7 +83,8 @@ func logLogSlope(counts []int) float64 {
 	return (n*sxy - sx*sy) / (n*sxx - sx*sx)
 }
 
-// realDay is the requests per hour of the NASA-HTTP day that the synthetic one imitates.
+// realDay is the requests per hour of the NASA-HTTP day that the synthetic one
+// imitates.
 var realDay = [...]int{993, 1219, 985, 1146, 1022, 1778, 2858, 3199, 3788, 4048, 4443, 3299, 2191}
 
 func TestSyntheticDayHasTheShapeOfARealOne(t *testing.T) {
@@ -115,7 +117,7 @@ func TestSyntheticDayHasTheShapeOfARealOne(t *testing.T) {
 }
 
 func TestSyntheticDayIsInOrder(t *testing.T) {
-	stream := syntheticDay(1)
+	stream := daySample()
 	require.True(t, slices.IsSortedFunc(stream, byTime))
 	assert.GreaterOrEqual(t, stream[0].at, time.Duration(0))
 	assert.Less(t, stream[len(stream)-1].at, daySpan)
@@ -127,7 +129,7 @@ func TestSyntheticDayIsInOrder(t *testing.T) {
 func TestAbusersKeepToTheirHours(t *testing.T) {
 	hours := map[string][2]time.Duration{}
 	urls := map[string]bool{}
-	for _, r := range syntheticDay(1) {
+	for _, r := range daySample() {
 		if strings.HasPrefix(r.client, "visitor-") {
 			continue
 		}
@@ -152,11 +154,11 @@ func TestAbusersKeepToTheirHours(t *testing.T) {
 // TestSyntheticDayIsPinned holds on every platform; run it with GOARCH=386 too.
 func TestSyntheticDayIsPinned(t *testing.T) {
 	hash := sha256.New()
-	for _, r := range syntheticDay(1) {
+	for _, r := range daySample() {
 		fmt.Fprintln(hash, r.at.Nanoseconds(), r.client, r.method, r.path, r.status, r.bytes)
 	}
 	assert.Equal(t, "3fd4a5267e34e4f11f26a010ca80d7c7ec143233c1fc3f5142aae668eab85ed4", fmt.Sprintf("%x", hash.Sum(nil)))
-	assert.NotEqual(t, syntheticDay(1)[:100], syntheticDay(2)[:100])
+	assert.NotEqual(t, daySample()[:100], syntheticDay(2)[:100])
 }
 
 func TestExponential(t *testing.T) {

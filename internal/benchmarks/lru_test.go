@@ -65,6 +65,16 @@ func lruZipf(n int) func() int {
 	return func() int { return int(z.Uint64()) }
 }
 
+// lruInOrder lays the keys out in the order of the trace, so that the loop reads
+// them one after the other and the time measured is that of the cache.
+func lruInOrder[K lruKey](trace []int, keys []K) []K {
+	order := make([]K, len(trace))
+	for n, i := range trace {
+		order[n] = keys[i]
+	}
+	return order
+}
+
 // lruFull returns a cache that holds the first capacity keys, each with its number as value.
 func lruFull[K lruKey](b *testing.B, impl lruImpl[K], capacity int, keys []K) lruCache[K] {
 	b.Helper()
@@ -103,16 +113,17 @@ func benchLRUGet[K lruKey](b *testing.B, name string, key func(int) K) {
 	keys := lruKeys(lruCapacity, key)
 	rng := lruRand()
 	trace := lruTrace(1<<16, func() int { return rng.IntN(lruCapacity) })
+	order := lruInOrder(trace, keys)
 	for _, impl := range lruImpls[K]() {
 		b.Run(fmt.Sprintf("impl=%s/key=%s/cap=%d", impl.name, name, lruCapacity), func(b *testing.B) {
 			c := lruFull(b, impl, lruCapacity, keys)
 			b.ReportAllocs()
 			hits, n := 0, 0
 			for b.Loop() {
-				i := trace[n&(len(trace)-1)]
-				if value, ok := c.Get(keys[i]); ok {
-					if value != i {
-						b.Fatalf("Get(%v) = %d", keys[i], value)
+				at := n & (len(trace) - 1)
+				if value, ok := c.Get(order[at]); ok {
+					if value != trace[at] {
+						b.Fatalf("Get(%v) = %d", order[at], value)
 					}
 					hits++
 				}
@@ -165,17 +176,18 @@ func benchLRUZipf[K lruKey](b *testing.B, name string, key func(int) K, capacity
 	b.Helper()
 	keys := lruKeys(2*capacity, key)
 	trace := lruTrace(1<<20, lruZipf(2*capacity))
+	order := lruInOrder(trace, keys)
 	for _, impl := range lruImpls[K]() {
 		b.Run(fmt.Sprintf("impl=%s/key=%s/cap=%d", impl.name, name, capacity), func(b *testing.B) {
 			c := lruFull(b, impl, capacity, keys)
 			b.ReportAllocs()
 			hits, n := 0, 0
 			for b.Loop() {
-				i := trace[n&(len(trace)-1)]
-				if value, ok := c.Get(keys[i]); !ok {
-					c.Set(keys[i], i)
-				} else if hits++; value != i {
-					b.Fatalf("Get(%v) = %d", keys[i], value)
+				at := n & (len(trace) - 1)
+				if value, ok := c.Get(order[at]); !ok {
+					c.Set(order[at], trace[at])
+				} else if hits++; value != trace[at] {
+					b.Fatalf("Get(%v) = %d", order[at], value)
 				}
 				n++
 			}
@@ -208,8 +220,8 @@ func benchLRUShape(b *testing.B, add, look func() int) {
 			hits, n := 0, 0
 			for b.Loop() {
 				at := n & (1<<16 - 1)
-				c.Set(keys[adds[at]], adds[at])
-				if value, ok := c.Get(keys[looks[at]]); ok {
+				c.Set(adds[at], adds[at])
+				if value, ok := c.Get(looks[at]); ok {
 					if value != looks[at] {
 						b.Fatalf("Get(%d) = %d", looks[at], value)
 					}
@@ -237,8 +249,8 @@ func BenchmarkLRUParallel(b *testing.B) {
 						n++
 						i := trace[n&(len(trace)-1)]
 						if n%100 < writes {
-							c.Set(keys[i], i)
-						} else if value, ok := c.Get(keys[i]); ok && value != i {
+							c.Set(i, i)
+						} else if value, ok := c.Get(i); ok && value != i {
 							b.Errorf("Get(%d) = %d", i, value)
 						}
 					}

@@ -32,8 +32,7 @@ package lrulist
 
 import "github.com/mainstay-go/mainstay/internal/invariants"
 
-// minNodes is the size of the first allocation, and the size below which
-// shrinking is not worth a copy.
+// minNodes is the size of the first allocation.
 const minNodes = 8
 
 // Node is one entry. Value may be changed in place at any time.
@@ -41,8 +40,8 @@ type Node[K comparable, V any] struct {
 	prev, next uint32 // neighbours in the list, towards the front and the back; 0: the sentinel
 	chain      uint32 // next node of the same bucket, or next unused node; 0: the end
 	hash       uint32 // of Key; its low bits choose the bucket
+	Value      V      // before key, so that a set of keys (an empty Value) needs no padding
 	key        K
-	Value      V
 }
 
 // Key returns the key under which the node is stored.
@@ -52,21 +51,18 @@ func (n *Node[K, V]) Key() K { return n.key }
 type Table[K comparable, V any] struct {
 	nodes   []Node[K, V] // nodes[0] is the sentinel; nodes up to len have been used, up to cap are allocated
 	buckets []uint32     // first node of each chain; the length is a power of two
-	tags    []uint64     // nil, or one word per node: see Tag
-	free    uint32       // first unused node below len(nodes), linked by chain
-	live    int          // entries
-	limit   int          // growth by doubling stops here, until the table really holds more
+	tags    []uint64     // with tagged, one word per node: see Tag
+	tagged  bool
+	free    uint32 // first unused node below len(nodes), linked by chain
+	live    int    // entries
+	limit   int    // growth by doubling stops here, until the table really holds more
 }
 
 // New returns an empty table that is expected to hold at most limit entries;
 // nothing is allocated for them yet. With tagged, every entry carries a word of
 // the caller's: see [Table.Tag].
 func New[K comparable, V any](limit int, tagged bool) Table[K, V] {
-	t := Table[K, V]{nodes: make([]Node[K, V], 1), buckets: make([]uint32, 1), limit: limit}
-	if tagged {
-		t.tags = make([]uint64, 1)
-	}
-	return t
+	return Table[K, V]{buckets: make([]uint32, 1), tagged: tagged, limit: limit}
 }
 
 // Len returns the number of entries.
@@ -88,10 +84,20 @@ func (t *Table[K, V]) Tag(i uint32) uint64 { return t.tags[i] }
 func (t *Table[K, V]) SetTag(i uint32, tag uint64) { t.tags[i] = tag }
 
 // Front returns the first entry of the list, or 0.
-func (t *Table[K, V]) Front() uint32 { return t.nodes[0].next }
+func (t *Table[K, V]) Front() uint32 {
+	if len(t.nodes) == 0 {
+		return 0
+	}
+	return t.nodes[0].next
+}
 
 // Back returns the last entry of the list, or 0.
-func (t *Table[K, V]) Back() uint32 { return t.nodes[0].prev }
+func (t *Table[K, V]) Back() uint32 {
+	if len(t.nodes) == 0 {
+		return 0
+	}
+	return t.nodes[0].prev
+}
 
 // Next returns the entry behind i, towards the back, or 0.
 func (t *Table[K, V]) Next(i uint32) uint32 { return t.nodes[i].next }
@@ -135,7 +141,7 @@ func (t *Table[K, V]) Replace(i, hash uint32, key K, value V) {
 	n.hash, n.key, n.Value = hash, key, value
 	t.chain(i)
 	t.MoveToFront(i)
-	if t.tags != nil {
+	if t.tagged {
 		t.tags[i] = 0
 	}
 	t.check()
@@ -149,7 +155,7 @@ func (t *Table[K, V]) Remove(i uint32) {
 	t.nodes[n.prev].next = n.next
 	t.nodes[n.next].prev = n.prev
 	*n = Node[K, V]{chain: t.free}
-	if t.tags != nil {
+	if t.tagged {
 		t.tags[i] = 0
 	}
 	t.free = i
@@ -160,13 +166,17 @@ func (t *Table[K, V]) Remove(i uint32) {
 // MoveToFront makes entry i the first of the list. An entry that is the first
 // already is not written to.
 func (t *Table[K, V]) MoveToFront(i uint32) {
-	n := &t.nodes[i]
+	nodes := t.nodes // read once: the compiler cannot know that no node is t itself
+	n := &nodes[i]
 	if n.prev == 0 {
 		return
 	}
-	t.nodes[n.prev].next = n.next
-	t.nodes[n.next].prev = n.prev
-	t.pushFront(i)
+	nodes[n.prev].next = n.next
+	nodes[n.next].prev = n.prev
+	front := nodes[0].next
+	n.prev, n.next = 0, front
+	nodes[front].prev = i
+	nodes[0].next = i
 }
 
 // pushFront links node i, which is in no list, behind the sentinel.

@@ -109,6 +109,9 @@ func TestTagsFollowTheirEntries(t *testing.T) {
 	for k := range 1000 {
 		table.SetTag(table.Insert(uint32(k), k, k), uint64(k)*10)
 	}
+	for k := range 1000 {
+		assert.Equal(t, uint64(k)*10, table.Tag(table.Find(uint32(k), k)), "growth carries the tags over")
+	}
 	for k := range 950 {
 		table.Remove(table.Find(uint32(k), k))
 	}
@@ -148,22 +151,74 @@ func TestIndices(t *testing.T) {
 }
 
 func TestGrowthStopsAtTheLimit(t *testing.T) {
-	for _, limit := range []int{1, 2, 7, 8, 9, 1000} {
+	for _, limit := range []int{1, 2, 7, 8, 100, 1000, 1025, 8193} {
 		table := New[int, int](limit, false)
 		for k := range limit {
 			table.Insert(uint32(k), k, k)
 		}
-		assert.Equal(t, limit+1, cap(table.nodes), "limit %d", limit)
+		assert.Equal(t, limit, table.room(), "limit %d", limit)
 		assert.GreaterOrEqual(t, len(table.buckets), 2*limit, "two buckets to a node")
 		assert.Less(t, len(table.buckets), 4*limit)
 		table.Insert(uint32(limit), limit, limit) // the limit guides growth, it does not forbid
 		assert.Equal(t, limit+1, table.Len())
-		table.SetLimit(4 * limit)
-		for k := limit + 1; k < 4*limit; k++ {
+		assert.LessOrEqual(t, table.room(), limit+limit/8+1)
+		require.NoError(t, table.Validate())
+	}
+}
+
+// A limit that rises with every entry must not make every insertion a copy.
+func TestGrowthUnderARisingLimit(t *testing.T) {
+	table := New[int, int](1, false)
+	rebuilds, room := 0, 0
+	for k := range 50_000 {
+		table.SetLimit(k + 1)
+		table.Insert(uint32(k), k, k)
+		if table.room() != room {
+			rebuilds, room = rebuilds+1, table.room()
+		}
+	}
+	assert.Less(t, rebuilds, 100, "8/9 of them for nothing would be 90")
+	assert.LessOrEqual(t, table.room(), 50_000*9/8+1)
+}
+
+func TestNewAllocatesNoNode(t *testing.T) {
+	table := New[int, [1 << 20]byte](1000, true)
+	assert.Zero(t, cap(table.nodes))
+	assert.Zero(t, cap(table.tags))
+}
+
+func TestLoweredLimitIsSparse(t *testing.T) {
+	table := New[int, int](1000, true)
+	for k := range 1000 {
+		table.Insert(uint32(k), k, k)
+	}
+	for table.Len() > 400 {
+		table.Remove(table.Back())
+	}
+	table.SetLimit(500)
+	assert.False(t, table.Sparse(), "half of it is in use, or may be")
+	table.SetLimit(499)
+	require.True(t, table.Sparse())
+	table.Shrink()
+	assert.Equal(t, 499, table.room())
+	assert.Equal(t, 400, table.Len())
+	assert.False(t, table.Sparse())
+	require.NoError(t, table.Validate())
+}
+
+// The entries of a shard fluctuate; a table of a few nodes must not shrink and
+// grow for ever.
+func TestSmallTableIsNotSparse(t *testing.T) {
+	for n, want := range map[int]bool{1: false, small: false, small + 1: true} {
+		table := New[int, int](n, false)
+		for k := range n {
 			table.Insert(uint32(k), k, k)
 		}
-		assert.Equal(t, 4*limit+1, cap(table.nodes))
-		require.NoError(t, table.Validate())
+		for table.Len() > 0 {
+			table.Remove(table.Back())
+		}
+		assert.Equal(t, n, table.room())
+		assert.Equal(t, want, table.Sparse(), "%d nodes", n)
 	}
 }
 
@@ -185,14 +240,6 @@ func TestShrinkThreshold(t *testing.T) {
 	assert.False(t, table.Sparse())
 }
 
-// The smallest table stays, empty or not: there is nothing to win.
-func TestSmallestTableIsNotSparse(t *testing.T) {
-	table := New[int, int](100, false)
-	table.Remove(table.Insert(1, 1, 1))
-	assert.Equal(t, minNodes+1, cap(table.nodes))
-	assert.False(t, table.Sparse())
-}
-
 // Whether a table has tags survives every rebuild.
 func TestTagsAfterRebuilds(t *testing.T) {
 	for _, tagged := range []bool{false, true} {
@@ -204,6 +251,7 @@ func TestTagsAfterRebuilds(t *testing.T) {
 					table.SetTag(i, uint64(k))
 				}
 			}
+			require.Equal(t, tagged, table.tagged)
 			require.Equal(t, tagged, table.tags != nil)
 		}
 		fill()
@@ -320,16 +368,36 @@ func TestTableModel(t *testing.T) {
 		})
 		hash := hashes[rapid.SampledFrom(names).Draw(t, "hash")]
 		table := New[int, int](rapid.IntRange(1, 40).Draw(t, "limit"), rapid.Bool().Draw(t, "tagged"))
-		model := []int{} // front first; the value of key k is -k
+		model := []int{} // front first; the value of key k is -k, its tag is k
+		tag := func(i uint32) {
+			if table.tagged {
+				table.SetTag(i, uint64(table.At(i).Key()))
+			}
+		}
 		key := rapid.IntRange(0, 60)
 		t.Repeat(map[string]func(*rapid.T){
 			"insert": func(t *rapid.T) {
 				k := key.Draw(t, "key")
 				if !slices.Contains(model, k) {
-					table.Insert(hash(k), k, -k)
+					tag(table.Insert(hash(k), k, -k))
 					model = slices.Insert(model, 0, k)
 				}
 			},
+			"fill": func(t *rapid.T) {
+				for k := 100; k < rapid.IntRange(100, 300).Draw(t, "to"); k++ {
+					if !slices.Contains(model, k) {
+						tag(table.Insert(hash(k), k, -k))
+						model = slices.Insert(model, 0, k)
+					}
+				}
+			},
+			"drain": func(t *rapid.T) {
+				for n := rapid.IntRange(0, len(model)).Draw(t, "n"); n > 0; n-- {
+					table.Remove(table.Back())
+					model = model[:len(model)-1]
+				}
+			},
+			"limit": func(t *rapid.T) { table.SetLimit(rapid.IntRange(1, 300).Draw(t, "limit")) },
 			"move": func(t *rapid.T) {
 				k := key.Draw(t, "key")
 				if at := slices.Index(model, k); at >= 0 {
@@ -348,6 +416,7 @@ func TestTableModel(t *testing.T) {
 				k := key.Draw(t, "key")
 				if len(model) > 0 && !slices.Contains(model, k) {
 					table.Replace(table.Back(), hash(k), k, -k)
+					tag(table.Front())
 					model = slices.Insert(model[:len(model)-1], 0, k)
 				}
 			},
@@ -362,10 +431,13 @@ func TestTableModel(t *testing.T) {
 				require.NoError(t, table.Validate())
 				require.Equal(t, model, keysOf(t, &table))
 				for k := range 61 {
+					require.Equal(t, slices.Contains(model, k), table.Find(hash(k), k) != 0)
+				}
+				for _, k := range model {
 					i := table.Find(hash(k), k)
-					require.Equal(t, slices.Contains(model, k), i != 0)
-					if i != 0 {
-						require.Equal(t, -k, table.At(i).Value)
+					require.Equal(t, -k, table.At(i).Value)
+					if table.tagged {
+						require.Equal(t, uint64(k), table.Tag(i))
 					}
 				}
 			},

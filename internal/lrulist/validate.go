@@ -42,8 +42,8 @@ func (t *Table[K, V]) validateList() ([]bool, error) {
 // validateChains checks that exactly the listed nodes are chained, each once
 // and in the bucket of its hash.
 func (t *Table[K, V]) validateChains(listed []bool) error {
-	if n := len(t.buckets); n&(n-1) != 0 || n < 2*(cap(t.nodes)-1) {
-		return fmt.Errorf("buckets: %d for %d nodes", n, cap(t.nodes)-1)
+	if n := len(t.buckets); n&(n-1) != 0 || n < 2*t.room() {
+		return fmt.Errorf("buckets: %d for %d nodes", n, t.room())
 	}
 	chained := make([]bool, len(t.nodes))
 	count := 0
@@ -75,7 +75,7 @@ func (t *Table[K, V]) validateFree(listed []bool) error {
 			return fmt.Errorf("free list: endless")
 		}
 	}
-	if unused := len(t.nodes) - 1 - t.live; count != unused {
+	if unused := max(len(t.nodes)-1, 0) - t.live; count != unused {
 		return fmt.Errorf("free list: %d nodes, want %d", count, unused)
 	}
 	return nil

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// maxFill bounds the time in which an empty bucket fills: a third of Horizon, so that Full and a position always have a
-// difference in 63 bits.
+// maxFill bounds the time in which an empty bucket fills: a third of Horizon,
+// so that Full and a position always have a difference in 63 bits.
 const maxFill = 10 * 365 * 24 * time.Hour
 
-// Check returns nil if tokens every per is a rate, and burst a bucket, that an Axis can hold. The text of its error
-// starts with the name of the field at fault, Rate or Burst.
+// Check returns nil if tokens every per is a rate, and burst a bucket, that an
+// Axis can hold. The text of its error starts with the name of the field at
+// fault, Rate or Burst.
 func Check(tokens int64, per time.Duration, burst int64) error {
 	switch {
 	case tokens < 1:
@@ -28,7 +29,8 @@ func Check(tokens int64, per time.Duration, burst int64) error {
 	return nil
 }
 
-// fillsTooLong tells whether burst/(tokens/per) > maxFill, compared crosswise in 128 bits.
+// fillsTooLong tells whether burst/(tokens/per) > maxFill, compared crosswise
+// in 128 bits.
 func fillsTooLong(tokens int64, per time.Duration, burst int64) bool {
 	fillHi, fillLo := bits.Mul64(uint64(burst), uint64(per))
 	maxHi, maxLo := bits.Mul64(uint64(maxFill), uint64(tokens))

@@ -41,7 +41,7 @@ func (r *report) print(p *printer, opts options) error {
 // over the same requests.
 func (r *report) printStory(p *printer, opts options) {
 	in, run, got := r.Input, r.Run, r.Lanes["mainstay"]
-	source := fmt.Sprintf("synthetic day, seed %d", run.Seed)
+	source := fmt.Sprintf("synthetic day, seed %d", opts.seed)
 	if in.Source == "log" {
 		source = fmt.Sprintf("%s log, %d lines, %d bad, %d out of order", in.Format, in.Lines, in.BadLines, in.OutOfOrder)
 	}
@@ -56,11 +56,11 @@ func (r *report) printStory(p *printer, opts options) {
 		100*r.hitRatio, 100*r.expectedHitRatio)
 }
 
-// judgement compares the denials, unless the machine was too slow for a
+// judgement compares the denials, unless requests went out too late for a
 // comparison to mean anything.
 func (r *report) judgement() string {
 	if !r.Policy.Judged {
-		return fmt.Sprintf("not judged, the machine could not keep up (lag p99 above %v)", maxJudgedLag)
+		return fmt.Sprintf("not judged, requests could not go out in time (lag p99 above %v)", maxJudgedLag)
 	}
 	off := r.Lanes["mainstay"].Denied - r.Policy.DeniedExpected
 	return fmt.Sprintf("%+.1f %%", 100*ratio(off, r.Policy.DeniedExpected))
