@@ -136,19 +136,20 @@ func TestReplicasInMoreThanAThousandZones(t *testing.T) {
 	}
 }
 
-// A zone is one if a member of it is active.
+// A zone is one if a member of it is active: of 6 replicas two zones get 3 each,
+// where three zones would get 2.
 func TestDrainedZonesDoNotCount(t *testing.T) {
-	nodes := zoned(9, 3)
-	for i := 2; i < 9; i += 3 {
+	nodes := zoned(15, 3)
+	for i := 2; i < 15; i += 3 {
 		nodes[i].Drained = true // all of zone-2
 	}
 	r := mustNew(t, Config[string]{Nodes: nodes, VirtualNodes: 16})
 	for i := range 50 {
 		count := map[string]int{}
-		for _, node := range r.AppendReplicas(nil, fmt.Sprint(i), 4) {
+		for _, node := range r.AppendReplicas(nil, fmt.Sprint(i), 6) {
 			count[node.Zone]++
 		}
-		require.Equal(t, map[string]int{"zone-0": 2, "zone-1": 2}, count)
+		require.Equal(t, map[string]int{"zone-0": 3, "zone-1": 3}, count)
 	}
 }
 
