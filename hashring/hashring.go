@@ -257,9 +257,9 @@ func (r *Ring[V]) Get(key string) (value V, ok bool) {
 }
 
 // GetHash is Get for a key that is hashed already: Get(key) is
-// GetHash(Hash(key)). It serves keys that are no strings; for a []byte the same
-// hash is Sum64 of github.com/cespare/xxhash/v2. A hash that is not uniform over
-// 64 bits makes the ring as uneven as it is. O(1), no allocation.
+// GetHash(Hash(key)). It serves keys that are no strings; for a []byte Sum64 of
+// github.com/cespare/xxhash/v2 is the same hash. A hash that is not uniform
+// over 64 bits makes the ring as uneven as it is. O(1), no allocation.
 func (r *Ring[V]) GetHash(hash uint64) (value V, ok bool) {
 	s := r.current()
 	if s.active == 0 {

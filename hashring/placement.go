@@ -73,8 +73,9 @@ type seat struct {
 // A point is 8 bytes: the upper half of its position above the index of its
 // owner. Where the halves are equal the whole positions decide; they stand in a
 // slice of their own, which lookups seldom touch: of 100,000 points one in
-// 43,000. The last point is a sentinel at the end of the ring that belongs to the owner of
-// the first one: it stops every scan, and no lookup tests for the way round.
+// 43,000. The last point is a sentinel at the end of the ring that belongs to
+// the owner of the first one: it stops every scan, and no lookup tests for the
+// way round.
 type table struct {
 	index     []uint32
 	points    []uint64
