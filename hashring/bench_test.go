@@ -12,9 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// whiteboard is the answer that everybody writes first, and the baseline: a
-// sorted slice of points, a map to their nodes, and a mutex.
-type whiteboard struct {
+// textbook is the ring that everybody writes first, and the baseline: a sorted
+// slice of points, a map to their nodes, and a mutex, with bounded load in the
+// same lock. Its points are ours, so that both must give the same answers.
+type textbook struct {
 	mu     sync.Mutex
 	vnodes int
 	points []uint64
@@ -23,50 +24,50 @@ type whiteboard struct {
 	total  int
 }
 
-func newWhiteboard(vnodes int, ids ...string) *whiteboard {
-	w := &whiteboard{vnodes: vnodes, owner: map[uint64]string{}, loads: map[string]int{}}
+func newTextbook(vnodes int, ids ...string) *textbook {
+	t := &textbook{vnodes: vnodes, owner: map[uint64]string{}, loads: map[string]int{}}
 	for _, id := range ids {
-		w.loads[id] = 0
+		t.loads[id] = 0
 		for i := range vnodes {
 			p := position(Hash(id), uint32(i))
-			w.owner[p] = id
-			w.points = append(w.points, p)
+			t.owner[p] = id
+			t.points = append(t.points, p)
 		}
 	}
-	slices.Sort(w.points)
-	return w
+	slices.Sort(t.points)
+	return t
 }
 
-func (w *whiteboard) Get(key string) (string, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.owner[w.points[w.seek(key)]], true
+func (t *textbook) Get(key string) (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.owner[t.points[t.seek(key)]], true
 }
 
-func (w *whiteboard) seek(key string) int {
+func (t *textbook) seek(key string) int {
 	hash := Hash(key)
-	return sort.Search(len(w.points), func(i int) bool { return w.points[i] >= hash }) % len(w.points)
+	return sort.Search(len(t.points), func(i int) bool { return t.points[i] >= hash }) % len(t.points)
 }
 
 // acquire is bounded load with a factor of 1.25.
-func (w *whiteboard) acquire(key string) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.total++
-	limit := 1.25 * float64(w.total) / float64(len(w.loads))
-	for at := w.seek(key); ; at = (at + 1) % len(w.points) {
-		if id := w.owner[w.points[at]]; float64(w.loads[id]) < limit {
-			w.loads[id]++
+func (t *textbook) acquire(key string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total++
+	limit := 1.25 * float64(t.total) / float64(len(t.loads))
+	for at := t.seek(key); ; at = (at + 1) % len(t.points) {
+		if id := t.owner[t.points[at]]; float64(t.loads[id]) < limit {
+			t.loads[id]++
 			return id
 		}
 	}
 }
 
-func (w *whiteboard) release(id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.loads[id]--
-	w.total--
+func (t *textbook) release(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.loads[id]--
+	t.total--
 }
 
 func benchIDs(n int) []string {
@@ -95,21 +96,37 @@ func mustNew[V any](tb testing.TB, cfg Config[V]) *Ring[V] {
 
 const benchVnodes = 160
 
+// benchRings returns both implementations with the same nodes, and the owners of
+// the keys, on which they agree.
+func benchRings(tb testing.TB, keys []string, n int) (ring *Ring[string], book *textbook, owners []string) {
+	tb.Helper()
+	ring = mustNew(tb, Config[string]{Nodes: Nodes(benchIDs(n)...), VirtualNodes: benchVnodes})
+	book = newTextbook(benchVnodes, benchIDs(n)...)
+	owners = make([]string, len(keys))
+	for i, key := range keys {
+		owners[i], _ = ring.Get(key)
+		owner, _ := book.Get(key)
+		require.Equal(tb, owner, owners[i])
+	}
+	return ring, book, owners
+}
+
 func BenchmarkGet(b *testing.B) {
 	keys := benchKeys()
 	for _, n := range []int{10, 100, 1000, 10_000} {
-		ring := mustNew(b, Config[string]{Nodes: Nodes(benchIDs(n)...), VirtualNodes: benchVnodes})
-		board := newWhiteboard(benchVnodes, benchIDs(n)...)
-		for name, get := range map[string]func(string) (string, bool){"mainstay": ring.Get, "whiteboard": board.Get} {
+		ring, book, owners := benchRings(b, keys, n)
+		for name, get := range map[string]func(string) (string, bool){"mainstay": ring.Get, "textbook": book.Get} {
 			b.Run(fmt.Sprintf("impl=%s/nodes=%d", name, n), func(b *testing.B) {
 				b.ReportAllocs()
-				i := 0
+				i, wrong := 0, 0
 				for b.Loop() {
-					if id, ok := get(keys[i&(len(keys)-1)]); !ok || id == "" {
-						b.Fatal("no owner")
+					at := i & (len(keys) - 1)
+					if id, ok := get(keys[at]); !ok || id != owners[at] {
+						wrong++
 					}
 					i++
 				}
+				require.Zero(b, wrong)
 			})
 		}
 	}
@@ -117,15 +134,15 @@ func BenchmarkGet(b *testing.B) {
 
 func BenchmarkGetParallel(b *testing.B) {
 	keys := benchKeys()
-	ring := mustNew(b, Config[string]{Nodes: Nodes(benchIDs(100)...), VirtualNodes: benchVnodes})
-	board := newWhiteboard(benchVnodes, benchIDs(100)...)
-	for name, get := range map[string]func(string) (string, bool){"mainstay": ring.Get, "whiteboard": board.Get} {
+	ring, book, owners := benchRings(b, keys, 100)
+	for name, get := range map[string]func(string) (string, bool){"mainstay": ring.Get, "textbook": book.Get} {
 		b.Run(fmt.Sprintf("impl=%s/nodes=100", name), func(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := rand.IntN(len(keys)); pb.Next(); i++ {
-					if _, ok := get(keys[i&(len(keys)-1)]); !ok {
-						b.Error("no owner")
+					at := i & (len(keys) - 1)
+					if id, ok := get(keys[at]); !ok || id != owners[at] {
+						b.Error("another owner")
 					}
 				}
 			})
@@ -155,30 +172,36 @@ func BenchmarkAppendReplicas(b *testing.B) {
 	}
 }
 
+// BenchmarkAcquire takes a unit of load and gives it back; with nothing else in
+// flight the owner has room.
 func BenchmarkAcquire(b *testing.B) {
 	keys := benchKeys()
-	ring := mustNew(b, Config[string]{Nodes: Nodes(benchIDs(100)...), VirtualNodes: benchVnodes})
-	board := newWhiteboard(benchVnodes, benchIDs(100)...)
-	b.Run("impl=mainstay/nodes=100", func(b *testing.B) {
-		b.ReportAllocs()
-		i := 0
-		for b.Loop() {
-			lease, ok := ring.Acquire(keys[i&(len(keys)-1)])
-			if !ok {
-				b.Fatal("no node")
+	ring, book, owners := benchRings(b, keys, 100)
+	impls := map[string]func(key, owner string) bool{
+		"mainstay": func(key, owner string) bool {
+			lease, ok := ring.Acquire(key)
+			defer lease.Release()
+			return ok && lease.Node().ID == owner
+		},
+		"textbook": func(key, owner string) bool {
+			id := book.acquire(key)
+			defer book.release(id)
+			return id == owner
+		},
+	}
+	for name, acquireRelease := range impls {
+		b.Run(fmt.Sprintf("impl=%s/nodes=100", name), func(b *testing.B) {
+			b.ReportAllocs()
+			i, wrong := 0, 0
+			for b.Loop() {
+				if at := i & (len(keys) - 1); !acquireRelease(keys[at], owners[at]) {
+					wrong++
+				}
+				i++
 			}
-			lease.Release()
-			i++
-		}
-	})
-	b.Run("impl=whiteboard/nodes=100", func(b *testing.B) {
-		b.ReportAllocs()
-		i := 0
-		for b.Loop() {
-			board.release(board.acquire(keys[i&(len(keys)-1)]))
-			i++
-		}
-	})
+			require.Zero(b, wrong)
+		})
+	}
 }
 
 func BenchmarkAddRemove(b *testing.B) {
@@ -205,10 +228,10 @@ func BenchmarkNew(b *testing.B) {
 				}
 			}
 		})
-		b.Run(fmt.Sprintf("impl=whiteboard/nodes=%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("impl=textbook/nodes=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				newWhiteboard(256, benchIDs(n)...)
+				newTextbook(256, benchIDs(n)...)
 			}
 		})
 	}

@@ -47,9 +47,11 @@ func (c *counter) claim(limit float64) bool {
 //
 // With m leases in flight, this one included, a node has room while it has
 // fewer than LoadFactor*m*w/W, rounded up, where w is its weight and W that of
-// all active nodes. While nothing is released no node ever has more than that,
-// under any concurrency, unless Stats.OverBound counts it. A release lowers m
-// and may leave nodes above it: work is not moved, they are given nothing new.
+// all active nodes. While nothing is released and the membership stays, no node
+// ever has more than that, under any concurrency, unless Stats.OverBound counts
+// it. A release lowers m, a node that joins raises W, and both may leave nodes
+// above it: work is not moved, they are given nothing new. Leases on nodes that
+// have left the ring count in m until they are released.
 //
 // O(1) if the owner has room, else as Walk; no allocation up to 1024 members.
 func (r *Ring[V]) Acquire(key string) (Lease[V], bool) {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/mainstay-go/mainstay/internal/chaos"
 )
 
 // Add makes nodes members: all of them or, with an error, none. Keys move only
@@ -110,7 +112,9 @@ func (r *Ring[V]) publish(members []*member[V]) error {
 	if err := checkTogether(members); err != nil {
 		return err
 	}
-	r.snapshot.Store(newSnapshot(members, r.snapshot.Load()))
+	next := newSnapshot(members, r.snapshot.Load())
+	chaos.Point("hashring: built, not yet published")
+	r.snapshot.Store(next)
 	r.changes.Add(1)
 	return nil
 }

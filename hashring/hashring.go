@@ -35,7 +35,7 @@
 // changes, and two processes that learned of them in another order disagree. A
 // ring depends on the set of nodes alone. So does Maglev (Eisenbud and others,
 // NSDI 2016), which is as even as the size of its table and one load fast, but
-// moves up to twice what must move; take it to balance connections that live
+// moves more than what must move; take it to balance connections that live
 // shorter than the membership does.
 //
 // # Algorithm
@@ -212,7 +212,7 @@ type Ring[V any] struct {
 }
 
 // New returns a ring with cfg.Nodes as members. An error matches ErrConfig and
-// names the field. O(points), about 10 ns a point.
+// names the field. O(points), 20 to 30 ns a point (AMD EPYC).
 func New[V any](cfg Config[V]) (*Ring[V], error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -257,8 +257,9 @@ func (r *Ring[V]) Get(key string) (value V, ok bool) {
 }
 
 // GetHash is Get for a key that is hashed already: Get(key) is
-// GetHash(Hash(key)). It serves keys that are no strings; a hash that is not
-// uniform over 64 bits makes the ring as uneven as it is. O(1), no allocation.
+// GetHash(Hash(key)). It serves keys that are no strings; for a []byte Sum64 of
+// github.com/cespare/xxhash/v2 is the same hash. A hash that is not uniform
+// over 64 bits makes the ring as uneven as it is. O(1), no allocation.
 func (r *Ring[V]) GetHash(hash uint64) (value V, ok bool) {
 	s := r.current()
 	if s.active == 0 {

@@ -95,7 +95,7 @@ func TestNewAcceptsTheEdges(t *testing.T) {
 	assert.InDelta(t, 1.25, defaults.loadFactor, 0)
 }
 
-// The largest ring there may be: 2^24 points, not one more. It would take 400
+// The largest ring there may be: 2^24 points, not one more. It would take 340
 // MB, so the check is asked alone.
 func TestLargestRing(t *testing.T) {
 	r := mustNew(t, Config[string]{VirtualNodes: 1})

@@ -27,7 +27,7 @@ func heap() int64 {
 
 func TestNoAllocations(t *testing.T) {
 	for _, members := range []int{1, 5, 100, onStack} {
-		for _, zones := range []int{1, 3, 40} {
+		for _, zones := range []int{1, 3, 40, onStack} {
 			r := mustNew(t, Config[string]{Nodes: zoned(members, min(zones, members)), VirtualNodes: 8})
 			dst := make([]Node[string], 0, members)
 			hashes := []uint64{Hash("a"), Hash("b"), Hash("c")}
@@ -51,6 +51,17 @@ func TestNoAllocations(t *testing.T) {
 			} {
 				assert.Zero(t, testing.AllocsPerRun(50, run), "%s, %d members, %d zones", call, members, zones)
 			}
+		}
+	}
+}
+
+// Without room in dst the replicas get it at once.
+func TestReplicasAllocateOnce(t *testing.T) {
+	for _, zones := range []int{1, 3, 40} {
+		r := mustNew(t, Config[string]{Nodes: zoned(100, zones), VirtualNodes: 8})
+		for _, n := range []int{1, 3, 50, 1 << 20} {
+			allocs := testing.AllocsPerRun(50, func() { r.AppendReplicas(nil, "key", n) })
+			assert.InDelta(t, 1, allocs, 0, "%d replicas over %d zones", n, zones)
 		}
 	}
 }

@@ -48,6 +48,16 @@ func TestJumpEqualsThePaper(t *testing.T) {
 	}
 }
 
+// A hash whose first jump ends exactly at 2: with two buckets it stays in the
+// first, since there is no bucket 2, and with three it goes there.
+func TestJumpToTheVeryEnd(t *testing.T) {
+	const draw = 1<<30 - 1 // the jump from 0 ends at 2^31 / (draw+1)
+	hash := (uint64(draw<<33) - 1) * inverse(2862933555777941757)
+	assert.Equal(t, 0, Jump(hash, 2))
+	assert.Equal(t, 2, Jump(hash, 3))
+	assert.Equal(t, paperJump(hash, 3), Jump(hash, 3))
+}
+
 // From n to n+1 buckets a hash stays or goes to the new one.
 func TestJumpMovesOnlyToTheNewBucket(t *testing.T) {
 	generator := splitmix(2)

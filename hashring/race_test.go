@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mainstay-go/mainstay/internal/chaos"
 	"github.com/mainstay-go/mainstay/internal/hammer"
 )
 
@@ -43,7 +44,7 @@ func TestReadersDuringChanges(t *testing.T) {
 		}
 	}
 	rounds := 10_000
-	if testing.Short() {
+	if testing.Short() || chaos.Enabled { // a change that yields waits for the readers
 		rounds /= 10
 	}
 	var writer sync.WaitGroup

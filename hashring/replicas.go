@@ -41,13 +41,14 @@ func (r *Ring[V]) Walk(key string) iter.Seq[Node[V]] {
 // changes at most one replica of any key.
 //
 // The cost is that of the part of Walk that is needed. No allocation if dst has
-// room and there are at most 1024 members.
+// room, and one for all if it has not, up to 1024 members.
 func (r *Ring[V]) AppendReplicas(dst []Node[V], key string, n int) []Node[V] {
 	s := r.current()
 	n = min(n, s.active)
 	if n <= 0 {
 		return dst
 	}
+	dst = slices.Grow(dst, n)
 	w := s.walk(Hash(key))
 	switch {
 	case s.zones == 1:
@@ -72,7 +73,7 @@ func (s *Snapshot[V]) spreadMany(dst []Node[V], w walker, n int) []Node[V] {
 	return s.spread(dst, w, n, many[:s.zones])
 }
 
-// spread appends n nodes to dst, at most n active ones. taken has a zero for
+// spread appends n nodes to dst; at least n are active. taken has a zero for
 // each zone. It passes over the nodes of a zone that has its part, and takes
 // the first of those in a second walk if the first one came to its end.
 func (s *Snapshot[V]) spread(dst []Node[V], w walker, n int, taken []int32) []Node[V] {
@@ -83,7 +84,7 @@ func (s *Snapshot[V]) spread(dst []Node[V], w walker, n int, taken []int32) []No
 		owner := w.next()
 		if zone := s.zoneOf[owner]; taken[zone] < part {
 			taken[zone]++
-			again.skip(owner)
+			again.seen.add(owner)
 			dst = append(dst, s.members[owner].node)
 			n--
 		}
@@ -126,12 +127,6 @@ func (w *walker) next() uint32 {
 			return owner
 		}
 	}
-}
-
-// skip makes the walker pass over an owner that it has not met.
-func (w *walker) skip(owner uint32) {
-	w.seen.add(owner)
-	w.left--
 }
 
 // bitset is a set of members. It is on the stack if they are few.

@@ -52,7 +52,7 @@ func TestWalkEqualsReference(t *testing.T) {
 	nodes := zoned(20, 3)
 	nodes[3].Weight, nodes[4].Drained = 4, true
 	r, naive := mustNew(t, Config[string]{Nodes: nodes, VirtualNodes: 8}), newNaive(8, nodes...)
-	for i := range 300 {
+	for i := range 100 {
 		key := fmt.Sprint(i)
 		require.Equal(t, naive.walk(Hash(key)), walkIDs(r, key))
 		for n := -1; n < 22; n++ {

@@ -34,12 +34,6 @@ func (m *hashringMainstay) AddRemove(id string) {
 	}
 }
 
-func (m *hashringMainstay) AcquireRelease(key string) string {
-	lease, _ := m.ring.Acquire(key)
-	defer lease.Release()
-	return lease.Node().ID
-}
-
 // newHashringRendezvous keeps the hashes of the nodes, as the peer does.
 func newHashringRendezvous(ids []string) func(string) string {
 	hashes := make([]uint64, len(ids))

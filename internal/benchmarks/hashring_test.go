@@ -21,9 +21,6 @@ type hashringReplicas interface {
 // hashringChange adds a node and removes it again. The ring may be another one after it.
 type hashringChange interface{ AddRemove(id string) }
 
-// hashringBounded takes a unit of load on a node for a key and gives it back.
-type hashringBounded interface{ AcquireRelease(key string) string }
-
 // hashringImpl is one implementation. Which of the interfaces above its ring has says what it can do.
 type hashringImpl struct {
 	name string
@@ -36,7 +33,6 @@ func hashringImpls() []hashringImpl {
 		{"groupcache", newHashringGroupcache},
 		{"authzed", newHashringAuthzed},
 		{"serialx", newHashringSerialx},
-		{"textbook", newHashringTextbook},
 	}
 }
 
@@ -144,31 +140,6 @@ func BenchmarkHashringReplicas(b *testing.B) {
 			require.Zero(b, wrong)
 			_, owner := finder.Replicas(keys[0], 3)
 			require.Equal(b, r.Get(keys[0]), owner)
-		})
-	}
-}
-
-// BenchmarkHashringAcquire takes a unit of bounded load and gives it back.
-func BenchmarkHashringAcquire(b *testing.B) {
-	keys, ids := hashringKeys(), hashringIDs(100)
-	for _, impl := range hashringImpls() {
-		r := impl.make(160, ids)
-		bounded, ok := r.(hashringBounded)
-		if !ok {
-			continue
-		}
-		b.Run(fmt.Sprintf("impl=%s/nodes=100", impl.name), func(b *testing.B) {
-			owners := hashringOwners(b, r.Get, ids, keys)
-			b.ReportAllocs()
-			i, wrong := 0, 0
-			for b.Loop() {
-				at := i & (len(keys) - 1)
-				if bounded.AcquireRelease(keys[at]) != owners[at] {
-					wrong++
-				}
-				i++
-			}
-			require.Zero(b, wrong, "with nothing in flight the owner has room")
 		})
 	}
 }
