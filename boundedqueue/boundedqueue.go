@@ -322,7 +322,7 @@ func (q *Queue[T]) refuse(ctx context.Context) error {
 // ready to run a yield is likely to bring the one that makes room. It must
 // stay small: in a bubble time stands still until the call parks, and on an
 // idle processor a yield is just time spent.
-const looks = 4
+const looks = 2
 
 // putSlow is Put when the short way is closed; it is entered with the lock
 // held.

@@ -30,8 +30,10 @@ func (q *Queue[T]) tellAll(victims []T) {
 // left is reported while it unwinds the stack.
 func (q *Queue[T]) tellRest(victims []T, next *int) {
 	defer func() {
-		if recover() == nil && *next < len(victims) {
-			q.tellRest(victims, next)
+		if recover() == nil {
+			for *next < len(victims) {
+				q.tellRest(victims, next)
+			}
 		}
 	}()
 	for *next < len(victims) {
