@@ -1,3 +1,104 @@
+// Package boundedqueue passes values from goroutines that make them to
+// goroutines that use them, through a first-in-first-out queue of bounded
+// length.
+//
+// A producer that is too fast waits, is refused, or pushes the oldest value
+// out, as configured. Calls that wait take a context, failures say why, batches
+// stay together, and Close loses nothing.
+//
+//	q, err := boundedqueue.New(boundedqueue.Config[Job]{Capacity: 100})
+//	if err != nil { ... }
+//	go func() { // any number of producers and consumers
+//		for job := range q.All(ctx) {
+//			job.Run()
+//		}
+//	}()
+//	err = q.Put(ctx, job) // waits for room; nil, ErrClosed, or the error of ctx
+//	q.Close()             // no more puts; what is in is still consumed
+//
+// # Choosing
+//
+// A buffered channel is the queue of the language, and does one thing that a
+// Queue cannot: a select over several of them. Use a channel for that, and
+// where a value is always handed from one goroutine to another that waits for
+// it: at capacity one a channel is about twice as fast, because the runtime
+// parks goroutines under the channel's own lock. Use a Queue
+//
+//   - to wait under a context: a select with ctx.Done() locks two channels,
+//     where a Queue that need not wait looks at the context once;
+//   - to end: a send on a closed channel panics, a Put into a closed Queue
+//     returns [ErrClosed], and [Queue.CloseAndDrain] returns what is left;
+//   - for batches: [Queue.PutBatch] and [Queue.GetBatch] move many values
+//     under one lock;
+//   - to drop the oldest value and to know which one it was ([DropOldest],
+//     Config.OnDrop), or to be told at once that there is no room ([Reject],
+//     [Queue.TryPut]);
+//   - to see what goes on ([Queue.Stats]).
+//
+// [Priority] returns the most urgent value first. To limit how much runs at a
+// time rather than how much waits, use a semaphore (golang.org/x/sync); to
+// limit how much starts per second, use package tokenbucket. The lock-free
+// rings of other packages do not wait but spin, round the capacity up, and have
+// no close; one lock that is held for a few nanoseconds keeps up with them on
+// two processors.
+//
+// # Algorithm
+//
+// A ring of slots under one mutex, and two lines of waiting calls:
+//
+//	waiting puts            ring                  waiting gets
+//	[p3] [p2] [p1]  -->  | d | c | b | a |  -->   (none: the ring is not empty)
+//	(none: there is room)  |   |   |   |    -->   [g1] [g2]
+//
+// A put waits only while the ring is full, and a get only while it is empty, so
+// that never both lines have somebody. A get takes the front and moves the
+// value of the put that has waited longest into the room before it returns; a
+// put that finds a waiting get hands it the value directly. The call that wakes
+// up finds its work done and does not compete again: nobody overtakes, and no
+// wake-up can be lost. This is the design of Go's own channels (runtime/chan.go)
+// and of the Rust crate kanal. A waiting call leaves with its work: of a batch
+// that waits, the values go in one by one as room is made, while it keeps its
+// place at the head of the line, hence nothing comes between them.
+//
+// Three things make it faster than the channel it resembles. The path without
+// waiting is one attempt to lock, one comparison and one slot. Whoever finds
+// the mutex taken spins for a moment, since it is held for nanoseconds, instead
+// of parking on it. And a call that would have to wait yields a few times
+// before it parks, since a park and a wake-up cost several times a yield.
+//
+// Priority keeps its values in a binary heap (Williams, 1964) by rank and order
+// of admission, under the same lock and lines.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use and linearizable: they have the
+// results of some sequential order that agrees with real time, Len, Peek and
+// Stats included. So TryPut returns ErrFull only if the queue was full at some
+// instant of the call, and TryGet ErrEmpty only if it was empty. A put happens
+// before the get of its value returns, and the k'th get happens before the
+// (k+Cap)'th put returns, as with a channel.
+//
+// Of a hand-over, a cancellation and a Close that meet exactly one wins: a get
+// that was handed a value returns it, also when its context is done by then; a
+// put that failed has not put its value; a put that returned nil has its value
+// delivered, drained, or dropped by policy. A done context is checked first and
+// is always an error without effect.
+//
+// OnDrop and the methods of a context are called without a lock held. Parked
+// calls use no processor time, and are durably blocked in a testing/synctest
+// bubble; a queue that was made outside of a bubble may be used in one, and in
+// several one after the other. There are no goroutines, timers or finalizers,
+// and no clock is read.
+//
+// # Limits
+//
+// The memory of the slots grows by doubling up to the capacity, does not shrink
+// while the queue is open, and is released when a closed queue runs empty; the
+// put that makes it grow copies the ring under the lock. One lock serves all
+// processors: nothing has been measured beyond two. A Queue keeps up to 64
+// waiters for calls to come. In a Priority large ranks starve while smaller
+// ones keep coming, and an urgent put that waits for room is admitted in the
+// order of arrival.
 package boundedqueue
 
 import (

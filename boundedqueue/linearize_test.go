@@ -41,7 +41,9 @@ type contents struct {
 func sequential(capacity int, overflow Overflow) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return contents{} },
-		Step: func(state, in, out any) (bool, any) { return step(state.(contents), in.(input), out.(output), capacity, overflow) },
+		Step: func(state, in, out any) (bool, any) {
+			return step(state.(contents), in.(input), out.(output), capacity, overflow)
+		},
 		DescribeOperation: func(in, out any) string {
 			return fmt.Sprintf("%+v = %+v", in, out)
 		},
