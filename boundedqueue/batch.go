@@ -37,7 +37,7 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 		// stand at the head of the line: it may wait without a place only as a
 		// whole.
 		crowded := q.putting.head != nil
-		if len(vs) == 0 || q.overflow != Block || crowded || q.n < q.max || look == looks {
+		if len(vs) == 0 || q.overflow != Block || crowded || q.n < q.max || look > q.looks() {
 			break
 		}
 		q.mu.Unlock()
@@ -150,7 +150,7 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 			q.mu.Unlock()
 			return 0, ErrClosed
 		}
-		if q.getting.head != nil || look == looks {
+		if q.getting.head != nil || look > q.looks() {
 			break
 		}
 		q.mu.Unlock()

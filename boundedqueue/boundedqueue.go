@@ -418,13 +418,6 @@ func (q *Queue[T]) refuse(ctx context.Context) error {
 	return contextError(ctx)
 }
 
-// looks is how often a call looks again, a yield in between, before it parks.
-// To park and be woken costs several times a yield, and while goroutines are
-// ready to run a yield is likely to bring the one that makes room. It must
-// stay small: in a bubble time stands still until the call parks, and on an
-// idle processor a yield is just time spent.
-const looks = 2
-
 // putSlow is Put when the short way is closed; it is entered with the lock
 // held.
 func (q *Queue[T]) putSlow(ctx context.Context, v T) error {
@@ -443,7 +436,7 @@ func (q *Queue[T]) putSlow(ctx context.Context, v T) error {
 		if err = q.putOne(v, true); err != errWait {
 			return err
 		}
-		if crowded || look == looks || q.putting.head != nil {
+		if crowded || look == q.looks() || q.putting.head != nil {
 			break
 		}
 		q.mu.Unlock()
@@ -528,7 +521,7 @@ func (q *Queue[T]) getSlow(ctx context.Context) (T, error) {
 		if v, err = q.getOne(true); err != errWait {
 			return v, err
 		}
-		if crowded || look == looks || q.getting.head != nil {
+		if crowded || look == q.looks() || q.getting.head != nil {
 			break
 		}
 		q.mu.Unlock()

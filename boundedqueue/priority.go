@@ -256,7 +256,7 @@ func (q *Priority[T]) putSlow(ctx context.Context, e *entry[T]) error {
 		if err = q.putOne(e, true); err != errWait {
 			return err
 		}
-		if crowded || look == looks || q.putting.head != nil {
+		if crowded || look == q.looks() || q.putting.head != nil {
 			break
 		}
 		q.mu.Unlock()
@@ -308,7 +308,7 @@ func (q *Priority[T]) getSlow(ctx context.Context) (v T, err error) {
 		if v, err = q.getOne(true); err != errWait {
 			return v, err
 		}
-		if crowded || look == looks || q.getting.head != nil {
+		if crowded || look == q.looks() || q.getting.head != nil {
 			break
 		}
 		q.mu.Unlock()

@@ -107,6 +107,17 @@ func (l *line[E]) wake() {
 	}
 }
 
+// mostLooks bounds how often a call yields before it parks. To park and be
+// woken costs several times a yield, and a yield is likely to bring a goroutine
+// that makes room for many. But it stays small: in a bubble time stands still
+// until the call parks, and on an idle processor a yield is just time spent.
+const mostLooks = 2
+
+// looks returns how often a call looks again in vain before it parks, after a
+// first yield: where there is one slot, a yield cannot bring more than one
+// value, and one less is better.
+func (c *core[E]) looks() int { return min(mostLooks, c.max) }
+
 // idleWaiters bounds the waiters that a queue keeps for later, at about
 // slotBytes in all: a crowd larger than that allocates.
 const idleWaiters = 64
