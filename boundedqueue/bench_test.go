@@ -206,6 +206,77 @@ func BenchmarkFanOut(b *testing.B) { benchTransfer(b, 64, 1, 16) }
 
 func BenchmarkFanIn(b *testing.B) { benchTransfer(b, 64, 16, 1) }
 
+// BenchmarkProdConsWork does a hundred steps of arithmetic for each value, on both sides.
+func BenchmarkProdConsWork(b *testing.B) {
+	const workers, capacity = 4, 64
+	work := func(v int) int {
+		for range 100 {
+			v = v*1103515245 + 12345
+		}
+		return v
+	}
+	run := func(b *testing.B, put func(int), get func() int) {
+		b.Helper()
+		b.ReportAllocs()
+		var in, out atomic.Int64
+		var group sync.WaitGroup
+		for i := range workers {
+			n := share(b.N, i, workers)
+			group.Go(func() {
+				for i := range n {
+					v := work(i)
+					in.Add(int64(v))
+					put(v)
+				}
+			})
+			group.Go(func() {
+				for range n {
+					v := get()
+					out.Add(int64(v))
+					_ = work(v)
+				}
+			})
+		}
+		group.Wait()
+		if in.Load() != out.Load() {
+			b.Fatal("lost")
+		}
+	}
+	b.Run("impl=mainstay", func(b *testing.B) {
+		q, ctx := newQueue(b, Config[int]{Capacity: capacity}), b.Context()
+		run(b, func(v int) { _ = q.Put(ctx, v) }, func() int { v, _ := q.Get(ctx); return v })
+	})
+	b.Run("impl=chan", func(b *testing.B) {
+		c := make(chan int, capacity)
+		run(b, func(v int) { c <- v }, func() int { return <-c })
+	})
+}
+
+// BenchmarkWide is a put and a get of a value of 64 bytes.
+func BenchmarkWide(b *testing.B) {
+	type wide [8]int
+	b.Run("impl=mainstay", func(b *testing.B) {
+		q, ctx := newQueue(b, Config[wide]{Capacity: 64}), context.Background()
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = q.Put(ctx, wide{7})
+			if v, err := q.Get(ctx); v[0] != 7 || err != nil {
+				b.Fatal(v, err)
+			}
+		}
+	})
+	b.Run("impl=chan", func(b *testing.B) {
+		c := make(chan wide, 64)
+		b.ReportAllocs()
+		for b.Loop() {
+			c <- wide{7}
+			if v := <-c; v[0] != 7 {
+				b.Fatal(v)
+			}
+		}
+	})
+}
+
 // BenchmarkUncontended is one put and one get by one goroutine.
 func BenchmarkUncontended(b *testing.B) {
 	const capacity = 64

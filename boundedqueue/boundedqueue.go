@@ -62,8 +62,8 @@
 //
 // Three things make it faster than the channel it resembles. The path without
 // waiting is one attempt to lock, one comparison and one slot. Whoever finds
-// the mutex taken spins for a moment, since it is held for nanoseconds, instead
-// of parking on it. And a call that would have to wait yields a few times
+// the mutex taken yields and tries again, since it is held for nanoseconds,
+// instead of parking on it. And a call that would have to wait yields a few times
 // before it parks, since a park and a wake-up cost several times a yield.
 //
 // Priority keeps its values in a binary heap (Williams, 1964) by rank and order
@@ -418,11 +418,17 @@ func (q *Queue[T]) refuse(ctx context.Context) error {
 	return contextError(ctx)
 }
 
+// mustWait tells the answer errWait, which is nobody else's and never wrapped,
+// from the others.
+func mustWait(err error) bool {
+	return err == errWait //nolint:errorlint // see above
+}
+
 // putSlow is Put when the short way is closed; it is entered with the lock
 // held.
 func (q *Queue[T]) putSlow(ctx context.Context, v T) error {
 	err := q.putOne(v, true)
-	if err != errWait {
+	if !mustWait(err) {
 		return err
 	}
 	crowded := q.putting.head != nil // looking again is in vain: those in the line come first
@@ -433,7 +439,7 @@ func (q *Queue[T]) putSlow(ctx context.Context, v T) error {
 			runtime.Gosched()
 		}
 		q.lock()
-		if err = q.putOne(v, true); err != errWait {
+		if err = q.putOne(v, true); !mustWait(err) {
 			return err
 		}
 		if crowded || look == q.looks() || q.putting.head != nil {
@@ -507,7 +513,7 @@ func (q *Queue[T]) handOver(v T) {
 // held.
 func (q *Queue[T]) getSlow(ctx context.Context) (T, error) {
 	v, err := q.getOne(true)
-	if err != errWait {
+	if !mustWait(err) {
 		return v, err
 	}
 	crowded := q.getting.head != nil
@@ -518,7 +524,7 @@ func (q *Queue[T]) getSlow(ctx context.Context) (T, error) {
 			runtime.Gosched()
 		}
 		q.lock()
-		if v, err = q.getOne(true); err != errWait {
+		if v, err = q.getOne(true); !mustWait(err) {
 			return v, err
 		}
 		if crowded || look == q.looks() || q.getting.head != nil {

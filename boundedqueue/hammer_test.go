@@ -37,7 +37,7 @@ func TestOrderOfEachProducer(t *testing.T) {
 				defer cancel()
 				for k := 0; k < c.each; {
 					if k%10 != 0 || k+5 > c.each {
-						assert.NoError(t, q.Put(ctx, item{p, k}))
+						assert.True(t, q.Put(ctx, item{p, k}) == nil)
 						k++
 						continue
 					}
@@ -58,7 +58,8 @@ func TestOrderOfEachProducer(t *testing.T) {
 				}
 				dst := make([]item, 4)
 				for {
-					n, err := 1, error(nil)
+					var err error
+					n := 1
 					if i%2 == 0 {
 						n, err = q.GetBatch(t.Context(), dst)
 					} else {

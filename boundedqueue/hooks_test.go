@@ -68,7 +68,7 @@ func TestHookFailures(t *testing.T) {
 		"goexit at the last":       {map[int]string{6: "goexit"}, nil},
 		"all exit":                 {map[int]string{1: "goexit", 2: "goexit", 3: "goexit", 4: "goexit", 5: "goexit", 6: "goexit"}, nil},
 		"goexit, then panic":       {map[int]string{2: "goexit", 4: "panic"}, nil},
-		"panic, panic, then panic": {map[int]string{2: "panic", 3: "panic", 5: "panic"}, 2},
+		"three panic": {map[int]string{2: "panic", 3: "panic", 5: "panic"}, 2},
 	}
 	for name, c := range cases {
 		var victims []int

@@ -86,14 +86,14 @@ func TestAllocationsOfAWait(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	assert.LessOrEqual(t, unsafe.Sizeof(Queue[int]{}), uintptr(256))
-	for name, make := range map[string]func(){
+	for name, construct := range map[string]func(){
 		"int":  func() { _, _ = New(Config[int]{Capacity: math.MaxInt}) },
 		"1 kB": func() { _, _ = New(Config[[1024]byte]{Capacity: math.MaxInt}) },
 		"heap": func() { _, _ = NewPriority[[64]byte](math.MaxInt) },
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		make()
+		construct()
 		runtime.ReadMemStats(&after)
 		assert.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<10+4<<10), name)
 	}
@@ -262,9 +262,7 @@ func TestParkedCallsAreIdle(t *testing.T) {
 
 // A queue that nobody refers to is garbage, closed or not: it has neither goroutine nor finalizer.
 func TestDroppedQueueIsCollected(t *testing.T) {
-	q := filled(t, 5, 3)
-	p := weak.Make(q)
-	q = nil
+	p := weak.Make(filled(t, 5, 3))
 	runtime.GC()
 	runtime.GC()
 	assert.Nil(t, p.Value())

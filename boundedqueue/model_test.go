@@ -46,7 +46,7 @@ func (m *model) put(p *pending, vs []int, waiting bool) {
 	case m.overflow == DropOldest:
 		m.move(p)
 		p.wantN += len(p.left)
-		all := append(m.values, p.left...)
+		all := slices.Concat(m.values, p.left)
 		m.dropped = append(m.dropped, all[:max(0, len(all)-m.capacity)]...)
 		m.values = slices.Clone(all[max(0, len(all)-m.capacity):])
 		m.end(p, nil)
@@ -128,7 +128,6 @@ type machine struct {
 	calls    []*pending
 	reported []int
 	next     int
-	waits    [2]uint64
 }
 
 func (m *machine) start(f func(ctx context.Context, c *call)) *pending {

@@ -78,7 +78,7 @@ func (q *Priority[T]) Get(ctx context.Context) (T, error) {
 	q.usable(zeroPriority)
 	q.lock()
 	v, err := q.getOne(true)
-	if err != errWait {
+	if !mustWait(err) {
 		return v, err
 	}
 	return q.getSlow(ctx)
@@ -242,7 +242,7 @@ func (q *Priority[T]) putOne(e *entry[T], mayWait bool) error {
 // held.
 func (q *Priority[T]) putSlow(ctx context.Context, e *entry[T]) error {
 	err := q.putOne(e, true)
-	if err != errWait {
+	if !mustWait(err) {
 		return err
 	}
 	crowded := q.putting.head != nil
@@ -253,7 +253,7 @@ func (q *Priority[T]) putSlow(ctx context.Context, e *entry[T]) error {
 			runtime.Gosched()
 		}
 		q.lock()
-		if err = q.putOne(e, true); err != errWait {
+		if err = q.putOne(e, true); !mustWait(err) {
 			return err
 		}
 		if crowded || look == q.looks() || q.putting.head != nil {
@@ -305,7 +305,7 @@ func (q *Priority[T]) getSlow(ctx context.Context) (v T, err error) {
 			runtime.Gosched()
 		}
 		q.lock()
-		if v, err = q.getOne(true); err != errWait {
+		if v, err = q.getOne(true); !mustWait(err) {
 			return v, err
 		}
 		if crowded || look == q.looks() || q.getting.head != nil {
