@@ -59,16 +59,16 @@ func TestHookFailures(t *testing.T) {
 		fail map[int]string
 		want any
 	}{
-		"panic at the first":       {map[int]string{1: "panic"}, 1},
-		"panic in the middle":      {map[int]string{3: "panic"}, 3},
-		"panic at the last":        {map[int]string{6: "panic"}, 6},
-		"all panic":                {map[int]string{1: "panic", 2: "panic", 3: "panic", 4: "panic", 5: "panic", 6: "panic"}, 1},
-		"goexit at the first":      {map[int]string{1: "goexit"}, nil},
-		"goexit in the middle":     {map[int]string{3: "goexit"}, nil},
-		"goexit at the last":       {map[int]string{6: "goexit"}, nil},
-		"all exit":                 {map[int]string{1: "goexit", 2: "goexit", 3: "goexit", 4: "goexit", 5: "goexit", 6: "goexit"}, nil},
-		"goexit, then panic":       {map[int]string{2: "goexit", 4: "panic"}, nil},
-		"three panic": {map[int]string{2: "panic", 3: "panic", 5: "panic"}, 2},
+		"panic at the first":   {map[int]string{1: "panic"}, 1},
+		"panic in the middle":  {map[int]string{3: "panic"}, 3},
+		"panic at the last":    {map[int]string{6: "panic"}, 6},
+		"all panic":            {map[int]string{1: "panic", 2: "panic", 3: "panic", 4: "panic", 5: "panic", 6: "panic"}, 1},
+		"goexit at the first":  {map[int]string{1: "goexit"}, nil},
+		"goexit in the middle": {map[int]string{3: "goexit"}, nil},
+		"goexit at the last":   {map[int]string{6: "goexit"}, nil},
+		"all exit":             {map[int]string{1: "goexit", 2: "goexit", 3: "goexit", 4: "goexit", 5: "goexit", 6: "goexit"}, nil},
+		"goexit, then panic":   {map[int]string{2: "goexit", 4: "panic"}, nil},
+		"three panic":          {map[int]string{2: "panic", 3: "panic", 5: "panic"}, 2},
 	}
 	for name, c := range cases {
 		var victims []int
