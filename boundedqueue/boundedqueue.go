@@ -20,9 +20,9 @@
 //
 // A buffered channel is the queue of the language, and does one thing that a
 // Queue cannot: a select over several of them. Use a channel for that, and
-// where a value is always handed from one goroutine to another that waits for
-// it: at capacity one a channel is about twice as fast, because the runtime
-// parks goroutines under the channel's own lock. Use a Queue
+// where the capacity is one and every value makes somebody wait: it parks
+// goroutines under its own lock, and takes a third to four fifths of the time.
+// Use a Queue
 //
 //   - to wait under a context: a select with ctx.Done() locks two channels,
 //     where a Queue that need not wait looks at the context once;
@@ -37,10 +37,10 @@
 //
 // [Priority] returns the most urgent value first. To limit how much runs at a
 // time rather than how much waits, use a semaphore (golang.org/x/sync); to
-// limit how much starts per second, use package tokenbucket. The lock-free
-// rings of other packages do not wait but spin, round the capacity up, and have
-// no close; one lock that is held for a few nanoseconds keeps up with them on
-// two processors.
+// limit how much starts per second, use package tokenbucket. Lock-free rings
+// such as xsync.MPMCQueue are faster still, up to five times between many
+// goroutines, for those who can do without waiting (they spin), an exact
+// capacity, and an end.
 //
 // # Algorithm
 //
@@ -65,6 +65,12 @@
 // the mutex taken yields and tries again, since it is held for nanoseconds,
 // instead of parking on it. And a call that would have to wait yields a few times
 // before it parks, since a park and a wake-up cost several times a yield.
+//
+// On an AMD EPYC with 2 vCPUs and Go 1.26 a Put and a Get by one goroutine take
+// about half the time of a channel, and a sixth of a select with ctx.Done(); in
+// batches of 64 a value takes 2 ns, in a channel 40 to 70. With several
+// producers and consumers and a capacity of 16 or more the channel takes 1.1 to
+// 3 times as long (internal/benchmarks).
 //
 // Priority keeps its values in a binary heap (Williams, 1964) by rank and order
 // of admission, under the same lock and lines.
@@ -174,7 +180,13 @@ type Queue[T any] struct {
 	core[T]
 	overflow Overflow
 	onDrop   func(v T)
+	_        [alignment]byte
 }
+
+// alignment fills a Queue up to 256 bytes on 64-bit machines, which the
+// allocator aligns to cache lines: the first line of core is one line then, and
+// no other object shares it (BenchmarkAlignment).
+const alignment = 48
 
 // New returns an empty queue. An error matches ErrConfig and names the field at
 // fault. It allocates at most 1024 slots and 64 KiB, whatever the capacity.
