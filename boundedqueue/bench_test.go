@@ -252,24 +252,6 @@ func BenchmarkProdConsWork(b *testing.B) {
 	})
 }
 
-// BenchmarkAlignment is why a Queue is filled up: sixteen of them, which stand side by side in memory, one after the other.
-func BenchmarkAlignment(b *testing.B) {
-	queues := make([]*Queue[int], 16)
-	for i := range queues {
-		queues[i] = newQueue(b, Config[int]{Capacity: 64})
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		q := queues[i%len(queues)]
-		_ = q.TryPut(7)
-		if v, err := q.TryGet(); v != 7 || err != nil {
-			b.Fatal(v, err)
-		}
-		i++
-	}
-}
-
 // BenchmarkWide is a put and a get of a value of 64 bytes.
 func BenchmarkWide(b *testing.B) {
 	type wide [8]int

@@ -180,13 +180,7 @@ type Queue[T any] struct {
 	core[T]
 	overflow Overflow
 	onDrop   func(v T)
-	_        [alignment]byte
 }
-
-// alignment fills a Queue up to 256 bytes on 64-bit machines, which the
-// allocator aligns to cache lines: the first line of core is one line then, and
-// no other object shares it (BenchmarkAlignment).
-const alignment = 48
 
 // New returns an empty queue. An error matches ErrConfig and names the field at
 // fault. It allocates at most 1024 slots and 64 KiB, whatever the capacity.

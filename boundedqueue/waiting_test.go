@@ -161,6 +161,7 @@ func TestBatchIsContiguous(t *testing.T) {
 		ended(t, second, nil)
 		got = append(got, rest(t, q)...)
 		require.Equal(t, []int{1, 2, 11, 12, 13, 14, 15, 16, 17, 18, 21, 31, 32}, got)
+		require.Equal(t, uint64(3), q.Stats().PutWaits)
 	})
 }
 
