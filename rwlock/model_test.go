@@ -304,7 +304,14 @@ func (m *machine) compareWord() error {
 	if got := m.l.state.Load(); got != want {
 		return fmt.Errorf("word %#x, want %#x", got, want)
 	}
-	return m.l.validate()
+	return consistent(m.l)
+}
+
+// consistent validates a lock that others may use.
+func consistent(l *RWLock) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.validate()
 }
 
 // finish gives everything back, and asks that nothing is left.

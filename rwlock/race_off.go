@@ -4,6 +4,9 @@ package rwlock
 
 import "sync/atomic"
 
+// raceEnabled tells whether the build has the race detector.
+const raceEnabled = false
+
 // word is the type of RWLock.state.
 type word = atomic.Int64
 

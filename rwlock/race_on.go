@@ -20,6 +20,9 @@ import (
 // Only the operation on the word is hidden. To hide the mutex as well would
 // make the detector report the fields that it guards.
 
+// raceEnabled tells whether the build has the race detector.
+const raceEnabled = true
+
 // word is the type of RWLock.state.
 type word struct{ v atomic.Int64 }
 
@@ -46,13 +49,6 @@ func (w *word) CompareAndSwap(old, replacement int64) bool {
 	runtime.RaceDisable()
 	defer runtime.RaceEnable()
 	return w.v.CompareAndSwap(old, replacement)
-}
-
-// Store is that of atomic.Int64.
-func (w *word) Store(value int64) {
-	runtime.RaceDisable()
-	defer runtime.RaceEnable()
-	w.v.Store(value)
 }
 
 // markers are addresses that the race detector knows clocks of.

@@ -272,7 +272,9 @@ func (l *RWLock) RLock() {
 
 // RUnlock gives one read lock back. It panics if the lock is not read-locked.
 func (l *RWLock) RUnlock() {
-	l.race.releaseRead()
+	if raceEnabled { // the constant leaves RUnlock small enough to be inlined
+		l.race.releaseRead()
+	}
 	// Readers alone make a small number; everything else makes a large one.
 	if state := l.state.Add(-1); uint64(state) > maxReaders {
 		l.runlockSlow(state)
