@@ -5,12 +5,9 @@ import (
 	"testing/synctest"
 )
 
-// FuzzRWLock runs a program of two bytes an operation; the first byte is the configuration.
+// FuzzRWLock runs a program of two bytes an operation; the first byte is the configuration. The programs saved in
+// testdata are named after what happens in them.
 func FuzzRWLock(f *testing.F) {
-	f.Add([]byte{0, opLock, 0, opRLock, 0, opLock, 0, opUnlock, 0})
-	f.Add([]byte{1, opRLock, 0, opLockContext, 0, opRLock, 0, opCancel, 0})
-	f.Add([]byte{2, opLock, 0, opLock, 0, opRLock, 0, opUnlock, 0, opRLock, 0, opRUnlock, 0})
-	f.Add([]byte{3, opRLock, 0, opLock, 0, opSleep, 7, opSleep, 3, opRLock, 0, opTryUpgrade, 0})
 	f.Fuzz(func(t *testing.T, program []byte) {
 		if len(program) == 0 || len(program) > 400 {
 			return

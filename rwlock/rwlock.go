@@ -219,10 +219,10 @@ func split(state int64) (readers, flags int64) {
 // ReaderPreferring. It must not be copied after first use.
 //
 // A lock is not tied to a goroutine: one may lock and another unlock. It
-// implements sync.Locker. No method takes longer than O(1), except that a call
-// which lets readers in takes O(1) for each. A method that need not wait
-// allocates nothing; one that waits allocates twice, and five times if it is a
-// writer under MaxWriterWait. On a nil RWLock the runtime panics.
+// implements sync.Locker. A method does O(1) work, and O(1) more for each reader
+// that it lets in. One that need not wait allocates nothing; one that waits
+// allocates at most twice, and five times if it is a writer under
+// MaxWriterWait. On a nil RWLock every method panics with a nil dereference.
 type RWLock struct {
 	// state is drawn in the package comment. HELD changes hands outside of the
 	// mutex only where the word is otherwise 0; WAIT and GATE are changed by the

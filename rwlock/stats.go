@@ -4,7 +4,7 @@ import "time"
 
 // Stats is a snapshot for monitoring. The fields about waiting and the counters
 // agree with each other; Readers and Writing are read at one instant, which may
-// be newer.
+// be newer, and Readers may count one that has just come and is about to queue.
 type Stats struct {
 	Readers          int           // read locks held
 	Writing          bool          // the write lock is held

@@ -154,11 +154,14 @@ func (l *RWLock) leave(q *queue, w *waiter) bool {
 	if w.granted {
 		return false
 	}
-	l.isOverdue(w) // one that gives up at the very instant counts
-	q.remove(w)
-	if _, flags := split(l.state.Load()); q == &l.readers && flags&held != 0 {
+	_, flags := split(l.state.Load())
+	switch {
+	case q == &l.writers:
+		l.isOverdue(w) // one that gives up at the very instant counts
+	case flags&held != 0:
 		l.state.Add(-1) // gives up the claim of a counted reader
 	}
+	q.remove(w)
 	l.settle()
 	return true
 }
@@ -166,7 +169,7 @@ func (l *RWLock) leave(q *queue, w *waiter) bool {
 // isOverdue tells whether w has waited for MaxWriterWait. It asks the clock and
 // not the timer of w, which may fire late.
 func (l *RWLock) isOverdue(w *waiter) bool {
-	if !w.overdue && l.bound > 0 && !w.since.IsZero() && time.Since(w.since) >= l.bound {
+	if !w.overdue && l.bound > 0 && time.Since(w.since) >= l.bound {
 		l.markOverdue(w)
 	}
 	return w.overdue
