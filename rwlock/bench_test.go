@@ -307,45 +307,43 @@ func storm(n int, gap time.Duration, lock, unlock func(), stop *atomic.Bool) (jo
 	return group.Wait
 }
 
-// measureWaits asks for the lock every 2 ms for so long, in the middle of a storm, and reports how long it waited. If
-// the last wait lasts until the storm is over, the lock is starved.
+// starvation is how long a wait has to last until the storm is stopped and the lock called starved.
+const starvation = 1500 * time.Millisecond
+
+// measureWaits asks for the lock every 2 ms in the middle of a storm, and reports how long it waited.
 func measureWaits(b *testing.B, n int, gap time.Duration, stormLock, stormUnlock, lock, unlock func()) {
 	b.Helper()
-	const span = 1500 * time.Millisecond
+	var stop atomic.Bool
+	join := storm(n, gap, stormLock, stormUnlock, &stop)
+	time.Sleep(10 * time.Millisecond)
 	var waits []time.Duration
-	starved := 0.0
 	for b.Loop() {
-		var stop atomic.Bool
-		join := storm(n, gap, stormLock, stormUnlock, &stop)
-		time.Sleep(10 * time.Millisecond)
-		end := time.AfterFunc(span, func() { stop.Store(true) })
-		for !stop.Load() {
-			begin := time.Now()
-			lock()
-			if stop.Load() {
-				starved = max(starved, time.Since(begin).Seconds()*1e3)
-			} else {
-				waits = append(waits, time.Since(begin))
-			}
-			unlock()
-			time.Sleep(2 * time.Millisecond)
+		if stop.Load() {
+			continue // starved
 		}
+		end := time.AfterFunc(starvation, func() { stop.Store(true) })
+		begin := time.Now()
+		lock()
+		waits = append(waits, time.Since(begin))
+		unlock()
 		end.Stop()
-		join()
+		time.Sleep(2 * time.Millisecond)
 	}
+	starved := 0.0
+	if stop.Swap(true) {
+		starved = 1
+	}
+	join()
 	slices.Sort(waits)
-	b.ReportMetric(float64(len(waits)), "served")
-	b.ReportMetric(starved, "last-ms")
-	if len(waits) > 0 {
-		ms := func(at int) float64 { return float64(waits[min(at, len(waits)-1)].Microseconds()) / 1e3 }
-		b.ReportMetric(ms(len(waits)/2), "p50-ms")
-		b.ReportMetric(ms(len(waits)*99/100), "p99-ms")
-		b.ReportMetric(ms(len(waits)-1), "max-ms")
-	}
+	ms := func(at int) float64 { return float64(waits[at].Microseconds()) / 1e3 }
+	b.ReportMetric(starved, "starved")
+	b.ReportMetric(ms(len(waits)/2), "p50-ms")
+	b.ReportMetric(ms(len(waits)*99/100), "p99-ms")
+	b.ReportMetric(ms(len(waits)-1), "max-ms")
 }
 
-// BenchmarkWriterWait prints how long a writer waits while readers hold the lock for 1 ms each. last-ms is a wait that
-// ended only with the storm: starvation, if it is as long as the measurement, 1500 ms. Run it with -benchtime 1x.
+// BenchmarkWriterWait prints how long a writer waits while readers hold the lock for 1 ms each. Run it with
+// -benchtime 1500ms for the table in the package comment.
 func BenchmarkWriterWait(b *testing.B) {
 	for _, shape := range []struct {
 		readers int

@@ -10,7 +10,7 @@ import (
 	"github.com/mainstay-go/mainstay/rwlock"
 )
 
-// The answer on the whiteboard: a map that many read and few write. The zero value prefers readers, so that All may call
+// The answer on the whiteboard: a map that many read and few write. The zero value prefers readers, so that Sum may call
 // Get for each key while it holds the read lock itself.
 func ExampleRWLock() {
 	settings := newSettings()
