@@ -1,3 +1,4 @@
+//nolint:staticcheck // sections are empty on purpose (SA2001)
 package rwlock
 
 import (
@@ -180,9 +181,9 @@ func implementations() map[string]func() rw {
 }
 
 func BenchmarkReadParallel(b *testing.B) {
-	for impl, make := range implementations() {
+	for impl, create := range implementations() {
 		b.Run("impl="+impl, func(b *testing.B) {
-			l := make()
+			l := create()
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
@@ -198,9 +199,9 @@ func BenchmarkReadParallel(b *testing.B) {
 func BenchmarkMixed(b *testing.B) {
 	for _, writeOneIn := range []int{10, 25, 100, 1000} {
 		for _, work := range []int{0, 100} {
-			for impl, make := range implementations() {
+			for impl, create := range implementations() {
 				b.Run(fmt.Sprintf("writes=1in%d/work=%d/impl=%s", writeOneIn, work, impl), func(b *testing.B) {
-					mixed(b, make(), writeOneIn, work)
+					mixed(b, create(), writeOneIn, work)
 				})
 			}
 		}
@@ -236,9 +237,9 @@ func spin(steps int) (sum int) {
 
 // BenchmarkWriterHandoff lets two goroutines take turns: each finds the lock held, parks, and is handed it.
 func BenchmarkWriterHandoff(b *testing.B) {
-	for impl, make := range implementations() {
+	for impl, create := range implementations() {
 		b.Run("impl="+impl, func(b *testing.B) {
-			l := make()
+			l := create()
 			b.ReportAllocs()
 			var group sync.WaitGroup
 			for range 2 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -141,6 +142,28 @@ func TestGrantBeforeCancellationWins(t *testing.T) {
 			require.NoError(t, w.err)
 			require.Equal(t, held, l.state.Load())
 			l.Unlock()
+		})
+	}
+}
+
+// The grant comes after the context has woken the call and before it has the mutex.
+func TestGrantWhileLeavingWins(t *testing.T) {
+	for range 100 {
+		bubbles(t, func(t *testing.T, l *RWLock) {
+			ctx, cancel := context.WithCancel(t.Context())
+			l.Lock()
+			r := startRLockContext(ctx, l)
+			l.mu.Lock()
+			cancel()
+			runtime.Gosched() // the call sees its context done, and waits for mu
+			l.state.Add(-held)
+			l.grantAll(&l.readers)
+			l.settle()
+			l.unlock()
+			require.Empty(t, waiting(r))
+			require.NoError(t, r.err)
+			require.Equal(t, int64(1), l.state.Load())
+			l.RUnlock()
 		})
 	}
 }

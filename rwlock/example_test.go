@@ -120,7 +120,7 @@ func ExampleRWLock_LockContext() {
 // while other readers are already inside.
 func ExampleRWLock_Downgrade() {
 	var l rwlock.RWLock
-	value := 0
+	var value int
 	l.Lock()
 	value = 42
 	l.Downgrade()

@@ -144,6 +144,7 @@ func TestLinearizable(t *testing.T) {
 				t.Fatalf("not linearizable under %+v: %+v", cfg, ops)
 			case porcupine.Unknown:
 				t.Log("one history took too long to judge")
+			case porcupine.Ok:
 			}
 		}
 	}

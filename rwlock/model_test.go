@@ -280,7 +280,7 @@ func (m *machine) compare() error {
 			return fmt.Errorf("call %d has ended: %v, should wait: %v", c.id, !waits, waits)
 		}
 		if !waits && (c.err == nil) != m.done[c.id] {
-			return fmt.Errorf("call %d got %v, should hold the lock: %v", c.id, c.err, m.done[c.id])
+			return fmt.Errorf("call %d got %v, should hold the lock: %v", c.id, fmt.Sprint(c.err), m.done[c.id])
 		}
 	}
 	m.calls = slices.DeleteFunc(m.calls, func(c *running) bool { return c.ended.Load() })

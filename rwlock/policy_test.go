@@ -554,6 +554,11 @@ func TestTryUpgradeGoesFirst(t *testing.T) {
 			synctest.Wait()
 		} else {
 			require.True(t, w.waits())
+			want := 1 // late, and behind
+			if behind != nil {
+				want = 2
+			}
+			require.Equal(t, want, l.Stats().Readers)
 		}
 		for range l.Stats().Readers {
 			l.RUnlock()
@@ -668,7 +673,7 @@ func TestRegressionReaderStampede(t *testing.T) {
 		begin := time.Now()
 		l.Unlock()
 		require.Empty(t, waiting(calls...))
-		require.True(t, slices.IndexFunc(calls, func(c *call) bool { return !c.at.Equal(begin) }) < 0)
+		require.False(t, slices.ContainsFunc(calls, func(c *call) bool { return !c.at.Equal(begin) }))
 		require.Equal(t, readers, l.Stats().Readers)
 		for range readers {
 			l.RUnlock()

@@ -1,3 +1,4 @@
+//nolint:staticcheck // sections are empty on purpose (SA2001)
 package rwlock
 
 import (
@@ -232,25 +233,28 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// The read lock after the last one panics, in each form, and takes nothing.
+// The read lock after the last one panics, in each form, and takes nothing; also while a writer waits.
 func TestTooManyReaders(t *testing.T) {
 	const text = "rwlock: more than 2^31-1 read locks"
-	for _, flags := range []int64{0, wait} {
-		var l RWLock
-		l.state.Add(maxReaders)
-		if flags == wait {
-			l.state.Add(wait) // as if a writer waited
-		}
-		require.PanicsWithValue(t, text, l.RLock)
-		require.PanicsWithValue(t, text, func() { l.TryRLock() })
-		require.PanicsWithValue(t, text, func() { _ = l.RLockContext(t.Context()) })
-		require.Equal(t, flags+maxReaders, l.state.Load())
-		require.False(t, l.TryUpgrade())
-		if flags == 0 {
+	for _, writer := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var l RWLock
+			l.state.Add(maxReaders)
+			if writer {
+				startLock(&l)
+			}
+			before := l.state.Load()
+			require.PanicsWithValue(t, text, l.RLock)
+			require.PanicsWithValue(t, text, func() { l.TryRLock() })
+			require.PanicsWithValue(t, text, func() { _ = l.RLockContext(t.Context()) })
+			require.Equal(t, before, l.state.Load())
+			require.False(t, l.TryUpgrade())
 			require.Equal(t, maxReaders, l.Stats().Readers)
 			l.RUnlock()
 			require.True(t, l.TryRLock())
-		}
+			l.state.Add(2 - maxReaders)
+			drain(t, &l)
+		})
 	}
 }
 

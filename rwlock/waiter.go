@@ -116,7 +116,7 @@ func (l *RWLock) await(q *queue, w *waiter, done <-chan struct{}) bool {
 		due = timer.C
 	}
 	if done == nil && due == nil {
-		<-w.ready // a plain receive takes half the time of a select
+		<-w.ready // cheaper than a select
 		return true
 	}
 	// If several are ready select throws a coin; turnOverdue and leave look

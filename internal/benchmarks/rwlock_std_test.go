@@ -1,3 +1,4 @@
+//nolint:staticcheck // sections are empty on purpose (SA2001)
 package benchmarks
 
 import (
