@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/Yiling-J/theine-go v0.6.3
 	github.com/authzed/consistent v0.4.0
+	github.com/bytedance/gopkg v0.1.4
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/dgraph-io/ristretto/v2 v2.4.2
 	github.com/dgryski/go-jump v0.0.0-20170409065014-e1f439676b57

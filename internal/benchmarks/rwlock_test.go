@@ -32,7 +32,7 @@ type rwlockImpl struct {
 }
 
 func rwlockImpls() []rwlockImpl {
-	return []rwlockImpl{rwlockMainstay, rwlockStd, rwlockXsync, rwlockXsem, rwlockChannel}
+	return []rwlockImpl{rwlockMainstay, rwlockStd, rwlockXsync, rwlockGopkg, rwlockXsem, rwlockChannel}
 }
 
 // rwlockRegister is what the lock guards: two halves that agree outside of a write section.
