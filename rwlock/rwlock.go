@@ -22,9 +22,9 @@
 // read sections are long: a read lock is two atomic operations on one word that
 // all cores share, so that short sections gain nothing from being shared.
 //
-//   - [ReaderPreferring], the zero value: a reader never waits for a writer that
-//     is itself waiting. Read locks may be taken recursively, and a callback
-//     may take one again; under sync.RWMutex that is a deadlock as soon as a
+//   - [ReaderPreferring], the zero value: a reader never waits for a writer
+//     that is itself waiting. Read locks may be taken recursively, and a
+//     callback may take one again; under sync.RWMutex that is a deadlock as soon as a
 //     writer comes between (golang/go#7576). The price: while the reads
 //     overlap, a writer never gets in.
 //   - ReaderPreferring with MaxWriterWait: the same until a writer has waited
@@ -244,9 +244,9 @@ func split(state int64) (readers, flags int64) {
 // ReaderPreferring. It must not be copied after first use.
 //
 // A lock is not tied to a goroutine: one may lock and another unlock. It
-// implements sync.Locker. A method does O(1) work, and O(1) more for each reader
-// that it lets in. One that need not wait allocates nothing; one that waits
-// allocates at most twice, and five times if it is a writer under
+// implements sync.Locker. A method does O(1) work, and O(1) more for each
+// reader that it lets in. One that need not wait allocates nothing; one that
+// waits allocates at most twice, and five times if it is a writer under
 // MaxWriterWait. On a nil RWLock every method panics with a nil dereference.
 type RWLock struct {
 	// state is one word for the fast paths.
