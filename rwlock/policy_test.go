@@ -131,6 +131,22 @@ func TestUnlockChooses(t *testing.T) {
 	})
 }
 
+// A reader that has been counted, and has not queued yet when the writer leaves, comes in unless there is a gate to stop it.
+func TestUnlockMeetsAReaderOnItsWay(t *testing.T) {
+	bubbles(t, func(t *testing.T, l *RWLock) {
+		l.Lock()
+		w := startLock(l)
+		l.state.Add(1) // as RLock does
+		l.Unlock()
+		require.Equal(t, l.policy != ReaderPreferring, l.Stats().Writing)
+		r := start(func() error { l.rlockSlow(nil); return nil })
+		require.Equal(t, l.policy != ReaderPreferring, r.waits())
+		require.Equal(t, l.policy == ReaderPreferring, w.waits())
+		drain(t, l)
+		require.Empty(t, waiting(w, r))
+	})
+}
+
 // Phases alternate: between two writers that wait come the readers that came before the first one left, and only they.
 func TestPhaseFairAlternates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

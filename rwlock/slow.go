@@ -146,11 +146,11 @@ func (l *RWLock) unlockSlow() {
 	l.mu.Lock()
 	defer l.unlock()
 	l.announce() // the first writer may have become overdue just now
-	readers, flags := split(l.state.Load())
+	_, flags := split(l.state.Load())
 	if flags&held == 0 {
 		panic(notWritten)
 	}
-	if l.writerIsNext(readers, flags) {
+	if l.writerIsNext(flags) {
 		l.grantWriter() // HELD stays
 		return
 	}
@@ -159,15 +159,15 @@ func (l *RWLock) unlockSlow() {
 	l.settle()
 }
 
-// writerIsNext tells whether a writer follows a writer. It does under
-// WriterPreferring; else only if no reader waits. A reader that is counted but
-// has not queued, since it waits for mu, counts as waiting if there is no gate
-// to stop it.
-func (l *RWLock) writerIsNext(readers, flags int64) bool {
+// writerIsNext tells whether a writer follows a writer for certain. It does
+// under WriterPreferring; else only if the gate is closed and no reader has
+// queued before it: one that is counted but has not queued, since it waits for
+// mu, will find the gate. In all other cases settle will see who is there.
+func (l *RWLock) writerIsNext(flags int64) bool {
 	if l.writers.len == 0 {
 		return false
 	}
-	return l.policy == WriterPreferring || l.readers.len == 0 && (readers <= 0 || flags&gate != 0)
+	return l.policy == WriterPreferring || l.readers.len == 0 && flags&gate != 0
 }
 
 // settle lets in whomever nothing keeps waiting any more; it requires mu. It
