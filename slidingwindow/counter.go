@@ -97,8 +97,9 @@ func (c *Counter) Rate() float64 {
 // All yields start and sum of each bucket of the window, oldest first, empty
 // ones too: always Buckets of them, the last that of now. An EventTime window
 // yields none before the first event. The clock is read when the loop starts. A
-// sum is that of the moment in which it is yielded, 0 if the bucket has expired
-// since: not a snapshot. No lock is held, the body may call the Counter.
+// sum is that of the moment in which it is yielded, and 0 if the bucket has
+// expired since and its place has been reused: not a snapshot. No lock is held,
+// the body may call the Counter.
 func (c *Counter) All() iter.Seq2[time.Time, int64] {
 	c.ring.current()
 	return func(yield func(time.Time, int64) bool) {

@@ -54,7 +54,7 @@ type era struct {
 	latest atomic.Int64
 
 	// origin is since when events are counted: the time of New or Reset, or
-	// with EventTime the start of the first event's bucket, written before
+	// with EventTime the number of the first event's bucket, written before
 	// newest and never changed.
 	origin int64
 }
@@ -102,12 +102,15 @@ func (r *ring) reset() {
 
 // hot returns the offset of the newest bucket if at lies in it. One comparison
 // does for both sides, since a distance below zero is a large unsigned number.
+// The signs tell the two ends of the axis apart: the first bucket of all may
+// begin before the smallest int64, that is, at a large one.
 func (e *era) hot(at, width int64) (offset int64, ok bool) {
 	offset = e.newest.Load()
 	if offset < 0 {
 		return 0, false
 	}
-	return offset, uint64(at-e.words[offset].Load()*width) < uint64(width)
+	number := e.words[offset].Load()
+	return offset, uint64(at-number*width) < uint64(width) && at^number >= 0
 }
 
 // add counts n now.
@@ -220,7 +223,7 @@ func (r *ring) addEventSlow(at int64, outcome int, n int64) {
 		r.refused.early.Add(1)
 		return
 	case first:
-		e.origin = bucket * r.width
+		e.origin = bucket
 		e.latest.Store(at)
 	}
 	e.observe(at)
@@ -313,13 +316,15 @@ func (e *era) count(offset, bucket int64, outcome int) int64 {
 
 // covered returns how many nanoseconds the counts of the window stand for.
 func (r *ring) covered(e *era, at instant) int64 {
-	inBucket := min(uint64(at.now-at.end*r.width), uint64(r.width)) // latest may be ahead of end
-	age := uint64(at.now - e.origin)
-	if !r.eventTime {
-		age = uint64(max(at.now-e.origin, 0))
+	inBucket := int64(min(uint64(at.now-at.end*r.width), uint64(r.width))) // latest may be ahead of end
+	length := (r.buckets-1)*r.width + inBucket
+	switch {
+	case !r.eventTime:
+		length = min(length, at.now-e.origin)
+	case !r.expired(e.origin, at.end):
+		length = (at.end-e.origin)*r.width + inBucket
 	}
-	length := uint64(r.buckets-1)*uint64(r.width) + inBucket
-	return max(r.width, int64(min(age, length)))
+	return max(length, r.width)
 }
 
 // small is the largest amount that is added first and checked afterwards. A

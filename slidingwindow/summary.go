@@ -13,10 +13,12 @@ import (
 //	before   a:9  b:4  c:3          total 16
 //	add d    a:9  b:4  d:4 (err 3)  total 17    c is forgotten, and was at most 3
 //
-// The counts of all counters always add up to total. So the least is at most
-// total/capacity; it bounds every err, and every key that is not kept.
+// The counts of all counters always add up to total, so that the least is at
+// most total/capacity. It never falls: the last count that was taken over is
+// the largest of them, and bounds every err and every key that is not kept.
 type summary[K comparable] struct {
 	total    int64
+	floor    int64 // the last count that was taken over
 	capacity int
 	entries  []entry[K]
 
@@ -60,6 +62,7 @@ func (s *summary[K]) add(key K, hash uint32, n int64) {
 		return
 	}
 	least := s.settle()
+	s.floor = least.count
 	s.unlink(least.entry)
 	count := addSaturating(least.count, n)
 	s.entries[least.entry] = entry[K]{count: count, err: least.count, hash: hash, key: key}
@@ -179,21 +182,13 @@ func (s *summary[K]) sink(i int, r rank) {
 	s.ranks[i] = r
 }
 
-// floor returns what a key that is not kept can have counted at most.
-func (s *summary[K]) floor() int64 {
-	if len(s.entries) < s.capacity {
-		return 0
-	}
-	return s.settle().count
-}
-
 // clear forgets everything and keeps the memory, if the keys needed a good part
 // of it; a summary that keeps room for what was there once is not worth having.
 func (s *summary[K]) clear() (worth bool) {
 	worth = 4*len(s.entries) >= cap(s.entries)
 	clear(s.entries)
 	clear(s.index)
-	s.total, s.entries, s.ranks = 0, s.entries[:0], s.ranks[:0]
+	s.total, s.floor, s.entries, s.ranks = 0, 0, s.entries[:0], s.ranks[:0]
 	return worth
 }
 
@@ -206,8 +201,8 @@ func (s *summary[K]) validate() error {
 		if at, found := s.find(e.key, e.hash); !found || at != i {
 			return errors.New("summary: an entry is not found by its key")
 		}
-		if e.err >= e.count && e.count < math.MaxInt64 {
-			return errors.New("summary: an error as large as the count")
+		if e.err >= e.count && e.count < math.MaxInt64 || e.err > s.floor || e.count < s.floor {
+			return errors.New("summary: an error or a count out of bounds")
 		}
 	}
 	if sum != s.total && s.total < math.MaxInt64 {

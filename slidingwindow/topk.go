@@ -276,10 +276,9 @@ func (k *TopK[K]) Get(key K) Entry[K] {
 		if s == nil {
 			continue
 		}
-		floor := s.floor()
-		floors = addSaturating(floors, floor)
+		floors = addSaturating(floors, s.floor)
 		if i, found := s.find(key, hash); found {
-			b.add(s.entries[i].count-floor, s.entries[i].count-s.entries[i].err)
+			b.add(s.entries[i].count-s.floor, s.entries[i].count-s.entries[i].err)
 		}
 	}
 	return entryOf(key, b, floors)
@@ -350,7 +349,7 @@ func (k *TopK[K]) copy() (copies [][]entry[K], floors []int64) {
 	for _, s := range k.ring {
 		if s != nil {
 			copies = append(copies, slices.Clone(s.entries))
-			floors = append(floors, s.floor())
+			floors = append(floors, s.floor)
 		}
 	}
 	return copies, floors
