@@ -23,9 +23,12 @@ require (
 require (
 	github.com/benbjohnson/clock v1.3.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
+	github.com/go-kratos/aegis v0.2.0 // indirect
 	github.com/klauspost/cpuid/v2 v2.0.9 // indirect
 	github.com/kr/text v0.2.0 // indirect
+	github.com/paulbellamy/ratecounter v0.2.0 // indirect
 	github.com/zeebo/xxh3 v1.0.2 // indirect
+	github.com/zeromicro/go-zero v1.10.3 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 )
