@@ -75,7 +75,7 @@ func (c *Counter) Sum() int64 {
 	if !ok {
 		return 0
 	}
-	return c.ring.sum(e, at.end, 0)
+	return c.ring.sum(e, at, 0)
 }
 
 // Rate returns the sum per second of the time that the window covers: since New
@@ -91,7 +91,7 @@ func (c *Counter) Rate() float64 {
 	if !ok {
 		return 0
 	}
-	return float64(c.ring.sum(e, at.end, 0)) / time.Duration(c.ring.covered(e, at)).Seconds()
+	return float64(c.ring.sum(e, at, 0)) / time.Duration(c.ring.covered(e, at)).Seconds()
 }
 
 // All yields start and sum of each bucket of the window, oldest first, empty

@@ -42,12 +42,12 @@ func TestEventAtTheStartIsGoneAtExactlyTheWindow(t *testing.T) {
 // nanosecond of a window of 12 in 4 buckets.
 func TestEveryAgeInEveryPhase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for phase := time.Duration(0); phase < 6; phase++ {
+		for phase := range time.Duration(6) {
 			counter := newCounter(t, CounterConfig{Window: 12, Buckets: 4})
 			time.Sleep(phase)
 			counter.Add(1)
 			added := phase / 3
-			for age := time.Duration(0); age < 15; age++ {
+			for age := range time.Duration(15) {
 				in := (phase+age)/3 < added+4
 				assert.Equal(t, in, counter.Sum() == 1, "added at %d, age %d", phase, age)
 				assert.True(t, age > 9 || in, "an age of at most Window-g is counted")
@@ -64,11 +64,11 @@ func TestEveryAgeInEveryPhase(t *testing.T) {
 func TestRegressionGapOfWholeWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, buckets := range []int{1, 2, 10} {
-			for _, windows := range []time.Duration{1, 2, 3, 10, 1000, 1_000_003} {
+			for _, windows := range []int{1, 2, 3, 10, 1000, 1_000_003} {
 				for _, read := range []bool{false, true} {
 					counter := newCounter(t, CounterConfig{Window: time.Second, Buckets: buckets})
 					counter.Add(5)
-					time.Sleep(windows * time.Second)
+					time.Sleep(time.Duration(windows) * time.Second)
 					if read {
 						assert.Zero(t, counter.Sum(), "%d buckets, %d windows", buckets, windows)
 					}

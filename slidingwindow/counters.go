@@ -69,7 +69,7 @@ func (c *Counters) Sum(outcome int) int64 {
 	if !ok {
 		return 0
 	}
-	return c.ring.sum(e, at.end, outcome)
+	return c.ring.sum(e, at, outcome)
 }
 
 // Sums appends the sums of all outcomes to dst and returns it. They are of the
@@ -82,7 +82,7 @@ func (c *Counters) Sums(dst []int64) []int64 {
 	for outcome := range c.ring.outcomes {
 		sum := int64(0)
 		if ok {
-			sum = c.ring.sum(e, at.end, outcome)
+			sum = c.ring.sum(e, at, outcome)
 		}
 		dst = append(dst, sum)
 	}

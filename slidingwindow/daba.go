@@ -93,9 +93,9 @@ func (d *daba[T]) step() {
 		d.l, d.r, d.a, d.b = d.f, d.b, d.e, d.e
 		d.mid, d.tail = d.tail, zero
 	}
-	switch {
-	case d.l == d.b:
-	case d.l == d.r:
+	switch d.l {
+	case d.b: // nothing to do
+	case d.r:
 		d.l, d.r, d.a = d.l+1, d.r+1, d.a+1
 	default:
 		d.shrink()

@@ -15,8 +15,8 @@ type Extremum[T cmp.Ordered] struct {
 	// present block as they came; from next on the previous block, each place
 	// with the extremum of it and all places behind it:
 	//
-	//	 0           next        size-1
-	//	[v  v  v  v | s  s  s  s  s ]
+	//	 0             next         size-1
+	//	[v3 v4 v5 v6 | s4 s5 s6 s7 s8 ]
 	//
 	// All of it is in the window, so nothing is kept that has left. While the
 	// first block grows there is no previous one, and next is len(buf).

@@ -107,6 +107,7 @@ func TestFoldOfOneNeverCombines(t *testing.T) {
 
 // counted is a Fold of ints that counts its calls of Combine.
 func counted(tb testing.TB, size int, worst bool) (fold *Fold[int], calls *int) {
+	tb.Helper()
 	calls = new(int)
 	return newFold(tb, FoldConfig[int]{Size: size, WorstCase: worst, Combine: func(a, b int) int {
 		*calls++

@@ -75,10 +75,10 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// used returns how many bytes of the heap what make returns holds.
-func used(make func() any) int64 {
+// used returns how many bytes of the heap what build returns holds.
+func used(build func() any) int64 {
 	before := heapBytes()
-	kept := make()
+	kept := build()
 	after := heapBytes()
 	runtime.KeepAlive(kept)
 	return after - before
@@ -139,7 +139,7 @@ func TestMemoryReturnsAfterAMillionKeys(t *testing.T) {
 		for i := range 1_000_000 {
 			k.Add(i, 1)
 		}
-		require.Equal(t, 1_000_000, len(k.ring[0].entries))
+		require.Len(t, k.ring[0].entries, 1_000_000)
 		require.Greater(t, heapBytes()-before, int64(30<<20))
 		time.Sleep(time.Second)
 		assert.Zero(t, k.Total())

@@ -182,9 +182,10 @@ func (m *machine) add(t *rapid.T) {
 
 func (m *machine) addAt(t *rapid.T) {
 	key, n := m.draw(t)
-	at := time.Now().Add(m.span(t) - m.span(t))
+	after, before := m.span(t), m.span(t)
+	at := time.Now().Add(after - before)
 	if m.newest != nil && rapid.Bool().Draw(t, "beside the newest") {
-		at = time.Unix(0, m.newest.at).Add(m.span(t) - m.span(t))
+		at = time.Unix(0, m.newest.at).Add(after - before)
 	}
 	m.accept(at, key, n)
 	m.counter.AddAt(at, n)

@@ -264,9 +264,9 @@ func (r *ring) put(e *era, bucket int64, outcome int, n int64) {
 	}
 }
 
-// instant is the end of the window at a read: now, and the number of its
-// bucket.
-type instant struct{ now, end int64 }
+// instant is the end of the window at a read: now, and the number and offset of
+// its bucket.
+type instant struct{ now, end, offset int64 }
 
 // instant returns the end of the window; false before the first event. A
 // reading of the clock that is older than another goroutine's does not turn
@@ -278,23 +278,32 @@ func (r *ring) instant(e *era) (at instant, ok bool) {
 		}
 		at.end = e.end()
 		at.now = e.latest.Load()
+		at.offset = r.offset(at.end)
 		return at, true
 	}
 	at.now = r.elapsed()
-	at.end = r.number(at.now)
-	if newest := e.end(); newest > at.end {
-		at.now, at.end = newest*r.width, newest
+	newest := e.newest.Load()
+	at.end = e.words[newest].Load()
+	if uint64(at.now-at.end*r.width) < uint64(r.width) { // spares two divisions
+		at.offset = newest
+		return at, true
 	}
+	if now := r.number(at.now); now > at.end {
+		at.end = now
+	} else {
+		at.now = at.end * r.width
+	}
+	at.offset = r.offset(at.end)
 	return at, true
 }
 
-// sum adds up one outcome over the window that ends with bucket end.
-func (r *ring) sum(e *era, end int64, outcome int) int64 {
+// sum adds up one outcome over the window.
+func (r *ring) sum(e *era, at instant, outcome int) int64 {
 	var sum int64
-	offset := r.offset(end)
+	offset, stride := at.offset, r.stride()
 	for i := range r.buckets {
-		sum = addSaturating(sum, e.count(offset, end-i, outcome))
-		if offset -= r.stride(); offset < 0 {
+		sum = addSaturating(sum, e.count(offset, at.end-i, outcome))
+		if offset -= stride; offset < 0 {
 			offset += int64(len(e.words))
 		}
 	}

@@ -34,10 +34,11 @@
 // the beginning of the next:
 //
 //	 previous block           present block
-//	[ .  .  .  s  s  s  s ]  [ v  v  v  .  .  .  . ]
-//	           ^ maximum of      ^ running maximum
-//	             here to the end   so far
-//	           |<------ the last 7 values ---->|
+//	[ 4  8  1 | 6  2  7  5 ] [ 3  9  2 ]
+//	            ^              ^
+//	            maximum from   running maximum
+//	            here on: 7     of the block: 9
+//	          |<- the last 7 values ->|   -> 9
 //
 // The result is the larger of two numbers. When the present block is full it
 // becomes the previous one: its values are replaced by the maxima from each of

@@ -56,6 +56,7 @@ type TopK[K comparable] struct {
 	end     int64       // the newest bucket that a call has seen
 	started bool        // false before the first event of an EventTime window, when end means nothing
 	live    int         // buckets in ring
+	newest  *summary[K] // the bucket end, if anything was counted in it
 	spare   *summary[K] // an expired bucket, emptied for the next that begins; nil while live is 0
 }
 
@@ -130,11 +131,14 @@ func (k *TopK[K]) AddAt(t time.Time, key K, n int64) {
 // addClock counts at at, which is not after now. As in a Counter, whoever has
 // slept for a whole window since it read the clock counts in the newest bucket.
 func (k *TopK[K]) addClock(at, now int64, key K, hash uint32, n int64) {
-	bucket := k.number(at)
 	chaos.Point("slidingwindow: clock read, not yet locked")
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.advance(k.number(now))
+	k.advanceTo(now)
+	bucket := k.end
+	if at < 0 || uint64(at-k.end*k.width) >= uint64(k.width) { // else it spares a division
+		bucket = k.number(at)
+	}
 	if bucket < k.end && k.expired(bucket, k.end) {
 		if at != now {
 			k.refused.late.Add(1)
@@ -188,12 +192,20 @@ func (k *TopK[K]) amount(key K, n int64) bool {
 	return k.refused.amount(n)
 }
 
+// advanceTo moves the window to now. The caller holds mu.
+func (k *TopK[K]) advanceTo(now int64) {
+	if uint64(now-k.end*k.width) >= uint64(k.width) {
+		k.advance(k.number(now))
+	}
+}
+
 // advance moves the window to its new end and lets go of what has expired.
 // O(Buckets), however long the gap. The caller holds mu.
 func (k *TopK[K]) advance(end int64) {
 	if end <= k.end {
 		return
 	}
+	k.newest = nil
 	if uint64(end-k.end) >= uint64(k.buckets) {
 		k.end = end
 		k.drop()
@@ -223,12 +235,24 @@ func (k *TopK[K]) recycle(s *summary[K]) {
 // drop lets go of all buckets.
 func (k *TopK[K]) drop() {
 	clear(k.ring)
-	k.live, k.spare = 0, nil
+	k.live, k.spare, k.newest = 0, nil, nil
 }
 
 // put counts n in a bucket of the window. The caller holds mu.
 func (k *TopK[K]) put(bucket int64, key K, hash uint32, n int64) {
-	place := &k.ring[k.position(bucket)]
+	s := k.newest
+	if s == nil || bucket != k.end { // else it spares a division
+		s = k.bucket(bucket)
+	}
+	s.add(key, hash, n)
+	if invariants.Enabled {
+		invariants.Check(s.validate())
+	}
+}
+
+// bucket returns a bucket of the window, which it may begin.
+func (k *TopK[K]) bucket(number int64) *summary[K] {
+	place := &k.ring[k.position(number)]
 	if *place == nil {
 		*place, k.spare = k.spare, nil
 		k.live++
@@ -236,10 +260,10 @@ func (k *TopK[K]) put(bucket int64, key K, hash uint32, n int64) {
 			*place = &summary[K]{capacity: k.capacity}
 		}
 	}
-	(*place).add(key, hash, n)
-	if invariants.Enabled {
-		invariants.Check((*place).validate())
+	if number == k.end {
+		k.newest = *place
 	}
+	return *place
 }
 
 // lock locks for a reader, and brings the window to the present.
@@ -252,7 +276,7 @@ func (k *TopK[K]) lock() {
 	chaos.Point("slidingwindow: clock read, not yet locked")
 	k.mu.Lock()
 	if !k.eventTime {
-		k.advance(k.number(now))
+		k.advanceTo(now)
 	}
 }
 
