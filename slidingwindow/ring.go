@@ -252,6 +252,7 @@ func (e *era) end() int64 { return e.words[e.newest.Load()].Load() }
 func (r *ring) put(e *era, bucket int64, outcome int, n int64) {
 	offset := r.offset(bucket)
 	if e.words[offset].Load() != bucket {
+		chaos.Point("slidingwindow: bucket to be reused, not yet zeroed")
 		for i := range r.outcomes {
 			e.words[offset+1+int64(i)].Store(0)
 		}

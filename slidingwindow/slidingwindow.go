@@ -46,7 +46,7 @@
 // the values that can still become the maximum. Its loop ends after a number of
 // steps that depends on the data, so that the processor guesses wrong; the
 // blocks have no such branch, cost the same on every input, and need no
-// positions beside the values. FIGURES
+// positions beside the values.
 //
 // A Fold is a queue of two stacks, with the aggregate of everything below
 // beside each value: dropping the oldest value of the front uncovers the
