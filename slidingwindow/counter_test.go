@@ -666,6 +666,25 @@ func TestOutcomeOutOfRangePanics(t *testing.T) {
 	assert.Equal(t, []int64{0, 0, 0}, c.Sums(nil))
 }
 
+// A sum of zero is a sum like any other, not a mark for "unset" as in VividCortex/ewma: the window counts on from it.
+func TestRegressionZeroIsNotUnset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counter := newCounter(t, second)
+		for range 3 {
+			counter.Add(1)
+			time.Sleep(time.Second)
+			require.Zero(t, counter.Sum())
+		}
+		fold := newFold(t, FoldConfig[int]{Size: 3, Combine: sum})
+		for _, v := range []int{0, 5, 0, 0, 0, 1} {
+			fold.Push(v)
+		}
+		got, ok := fold.Value()
+		require.True(t, ok)
+		require.Equal(t, 1, got)
+	})
+}
+
 // One update reads the clock once; go-zero reads it twice, and a boundary between the two shifts its ring by a bucket.
 func TestRegressionBoundaryWithinOneUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

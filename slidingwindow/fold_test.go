@@ -20,7 +20,7 @@ func modes(t *testing.T, test func(t *testing.T, worst bool)) {
 }
 
 // letters pushes single letters and expects the window to be spelt in order: Combine is not commutative, has no identity,
-// and the empty string, which nobody pushes, must never reach it.
+// and the empty string, which nobody pushes, must never reach it (a wrong identity: IBM/sliding-window-aggregators#84).
 type letters struct {
 	t     *testing.T
 	fold  *Fold[string]
