@@ -45,8 +45,11 @@
 // them to the end, in one pass from the right. The textbook keeps a deque of
 // the values that can still become the maximum. Its loop ends after a number of
 // steps that depends on the data, so that the processor guesses wrong; the
-// blocks have no such branch, cost the same on every input, and need no
-// positions beside the values.
+// blocks have no such branch and need no positions beside the values. A push of
+// an int into a window of a thousand costs 8 to 12 ns on every input; into a
+// deque 17 to 20 ns on random values and 9 to 12 on sorted ones, into a heap
+// more than 200 (AMD EPYC, 2 vCPUs, Go 1.26, a busy machine). For floats the
+// builtin max looks for NaN: 13 to 18 ns, a deque 19 to 22 and 9 to 11.
 //
 // A Fold is a queue of two stacks, with the aggregate of everything below
 // beside each value: dropping the oldest value of the front uncovers the

@@ -66,7 +66,7 @@ func (h *slidingwindowHeap[T]) push(v T) T {
 
 func (h *slidingwindowHeap[T]) Len() int           { return len(h.items) }
 func (h *slidingwindowHeap[T]) Less(i, j int) bool { return h.items[i].value > h.items[j].value }
-func (h *slidingwindowHeap[T]) Swap(i, j int) { h.items[i], h.items[j] = h.items[j], h.items[i] }
+func (h *slidingwindowHeap[T]) Swap(i, j int)      { h.items[i], h.items[j] = h.items[j], h.items[i] }
 
 func (h *slidingwindowHeap[T]) Push(x any) { h.items = append(h.items, x.(slidingwindowItem[T])) }
 
