@@ -156,7 +156,7 @@ func TestCombineFails(t *testing.T) {
 	for _, goexit := range []bool{false, true} {
 		modes(t, func(t *testing.T, worst bool) {
 			for size := 1; size <= 9; size++ {
-				for failing := 1; failing < 60; failing++ {
+				for failing := 1; failing < 30; failing++ {
 					failOnce(t, size, failing, worst, goexit)
 				}
 			}

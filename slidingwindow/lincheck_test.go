@@ -50,7 +50,7 @@ func check(t *testing.T, ops []string, do func(call) int64) {
 	t.Helper()
 	clients, rounds, histories := 4, 25, 3
 	if chaos.Enabled {
-		rounds, histories = 60, 10
+		rounds, histories = 50, 6
 	}
 	for range histories {
 		var mu sync.Mutex

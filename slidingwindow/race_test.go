@@ -129,7 +129,7 @@ func TestHammerOverflow(t *testing.T) {
 // Two goroutines open the same bucket, whose place held an expired one: neither Add is lost.
 func TestLitmusReuseOfABucket(t *testing.T) {
 	epoch := time.Unix(1000, 0)
-	seen := litmus.Run(20_000, func() *Counter {
+	seen := litmus.Run(10_000, func() *Counter {
 		c, _ := NewCounter(CounterConfig{Window: time.Second, Buckets: 1, EventTime: true})
 		c.AddAt(epoch, 100)
 		return c
@@ -152,7 +152,7 @@ func TestLitmusReuseOfABucket(t *testing.T) {
 // A reader that meets the reuse of a bucket sees the old count, none, or the new one: never a mixture.
 func TestLitmusReadOfAReusedBucket(t *testing.T) {
 	epoch := time.Unix(1000, 0)
-	seen := litmus.Run(20_000, func() *Counter {
+	seen := litmus.Run(10_000, func() *Counter {
 		c, _ := NewCounter(CounterConfig{Window: time.Second, Buckets: 1, EventTime: true})
 		c.AddAt(epoch, 100)
 		return c
@@ -167,7 +167,7 @@ func TestLitmusReadOfAReusedBucket(t *testing.T) {
 
 // An Add and a Reset: the Add lands before or after, as a whole.
 func TestLitmusResetAndAdd(t *testing.T) {
-	seen := litmus.Run(10_000, func() *Counters {
+	seen := litmus.Run(5_000, func() *Counters {
 		c, _ := NewCounters(CountersConfig{Window: time.Hour, Outcomes: 1})
 		c.Add(0, 10)
 		return c
