@@ -19,6 +19,10 @@ const (
 	// defaultCapacity bounds the error of every count to a thousandth of all
 	// events.
 	defaultCapacity = 1024
+
+	// checkable is the most entries that are all looked at after each Add, in
+	// a build that checks invariants: more would make it quadratic.
+	checkable = 64
 )
 
 // TopKConfig configures a TopK.
@@ -245,7 +249,7 @@ func (k *TopK[K]) put(bucket int64, key K, hash uint32, n int64) {
 		s = k.bucket(bucket)
 	}
 	s.add(key, hash, n)
-	if invariants.Enabled {
+	if invariants.Enabled && len(s.entries) <= checkable {
 		invariants.Check(s.validate())
 	}
 }
