@@ -38,20 +38,22 @@ func (b *bucket) give(s state, now, n int64) state {
 	return state{at: b.axis.Give(s.at, b.position(now), n*b.axis.Token)}
 }
 
-func (b *bucket) remaining(s state, now int64) int64 {
-	return b.axis.Level(s.at, b.position(now)) / b.axis.Token
+func (b *bucket) view(s state, now, n int64) view {
+	position := b.position(now)
+	at := max(s.at, position-b.axis.Full)
+	v := view{
+		remaining:  b.axis.Level(at, position) / b.axis.Token,
+		resetAfter: b.until(at, now, b.axis.Full),
+	}
+	if n > 0 {
+		v.retryAfter = b.until(at, now, n*b.axis.Token)
+	}
+	return v
 }
 
-func (b *bucket) retryAfter(s state, now, n int64) int64 {
-	return b.until(s, now, n*b.axis.Token)
-}
-
-func (b *bucket) resetAfter(s state, now int64) int64 { return b.until(s, now, b.axis.Full) }
-
-// until returns the time until the bucket holds units: for ever if that is
-// beyond the years that an axis measures.
-func (b *bucket) until(s state, now, units int64) int64 {
-	at := max(s.at, b.position(now)-b.axis.Full)
+// until returns the time until a bucket that has been consumed up to at holds
+// units: for ever if that is beyond the years that an axis measures.
+func (b *bucket) until(at, now, units int64) int64 {
 	due, ok := b.axis.When(at, uint64(units))
 	if !ok {
 		return math.MaxInt64

@@ -35,20 +35,17 @@ func (w fixedWindow) give(s state, now, n int64) state {
 	return s
 }
 
-func (w fixedWindow) remaining(s state, now int64) int64 { return max(w.quota-w.used(s, now), 0) }
-
-func (w fixedWindow) retryAfter(s state, now, n int64) int64 {
-	if n <= w.quota-w.used(s, now) {
-		return 0
+func (w fixedWindow) view(s state, now, n int64) view {
+	used := w.used(s, now)
+	if used == 0 {
+		return view{remaining: w.quota}
 	}
-	return s.at + w.per - now
-}
-
-func (w fixedWindow) resetAfter(s state, now int64) int64 {
-	if w.used(s, now) == 0 {
-		return 0
+	end := s.at + w.per - now
+	v := view{remaining: max(w.quota-used, 0), resetAfter: end}
+	if n > v.remaining {
+		v.retryAfter = end
 	}
-	return s.at + w.per - now
+	return v
 }
 
 func (fixedWindow) drop(state) {}

@@ -62,22 +62,18 @@ func (g *slidingLog) give(s state, now, n int64) state {
 	return s
 }
 
-func (g *slidingLog) remaining(s state, now int64) int64 { return g.quota - g.used(s, now) }
-
-func (g *slidingLog) retryAfter(s state, now, n int64) int64 {
-	missing := g.used(s, now) + n - g.quota
-	if missing <= 0 {
-		return 0
-	}
-	return g.rings[s.at-1].at(int(missing)-1) + g.per - now
-}
-
-func (g *slidingLog) resetAfter(s state, now int64) int64 {
+func (g *slidingLog) view(s state, now, n int64) view {
 	used := g.used(s, now)
 	if used == 0 {
-		return 0
+		return view{remaining: g.quota}
 	}
-	return g.rings[s.at-1].at(int(used)-1) + g.per - now
+	r := &g.rings[s.at-1]
+	until := func(i int64) int64 { return r.at(int(i)) + g.per - now } // the i-th oldest no longer counts
+	v := view{remaining: g.quota - used, resetAfter: until(used - 1)}
+	if missing := n - v.remaining; missing > 0 {
+		v.retryAfter = until(missing - 1)
+	}
+	return v
 }
 
 func (g *slidingLog) drop(s state) {

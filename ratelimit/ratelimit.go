@@ -119,7 +119,8 @@ func (l *Limiter[K]) AllowN(key K, n int64) bool {
 	}
 	s.lock(l.now())
 	defer s.mu.Unlock()
-	return s.charge(hash, key, n)
+	_, ok := s.charge(hash, key, n)
+	return ok
 }
 
 // Take charges n to key if that is within the limit, and else nothing, and
@@ -141,8 +142,13 @@ func (l *Limiter[K]) Take(ctx context.Context, key K, n int64) (Result, error) {
 	}
 	s.lock(l.now())
 	defer s.mu.Unlock()
-	ok := n == 0 || s.charge(hash, key, n)
-	r := s.result(hash, key, n, ok)
+	var r Result
+	if n == 0 {
+		r = s.describe(s.held(s.table.find(hash, key)), 0, true)
+	} else {
+		after, ok := s.charge(hash, key, n)
+		r = s.describe(after, n, ok)
+	}
 	if n > r.Limit {
 		return r, fmt.Errorf("%w: %d of %d", ErrExceedsLimit, n, r.Limit)
 	}

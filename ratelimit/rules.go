@@ -34,14 +34,8 @@ type rules interface {
 	// give takes n back, or as much as it can be.
 	give(s state, now, n int64) state
 
-	// remaining is the largest n that take would charge, or 0.
-	remaining(s state, now int64) int64
-
-	// retryAfter is the time until take would charge n.
-	retryAfter(s state, now, n int64) int64
-
-	// resetAfter is the time until used is 0.
-	resetAfter(s state, now int64) int64
+	// view describes s; retryAfter is for n, and 0 for n = 0.
+	view(s state, now, n int64) view
 
 	// drop frees what a state that is forgotten has outside of itself.
 	drop(s state)
@@ -50,6 +44,13 @@ type rules interface {
 	// convert of all states, which carries over what is charged.
 	next(l Limit) rules
 	convert(s state, now int64, old rules) state
+}
+
+// view is what can be said of a state at an instant.
+type view struct {
+	remaining  int64 // the largest n that take would charge, or 0
+	retryAfter int64 // nanoseconds until take would charge n
+	resetAfter int64 // nanoseconds until used is 0
 }
 
 // newRules returns the rules of a limit that has passed check.

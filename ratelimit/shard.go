@@ -47,59 +47,63 @@ func (s *shard[K]) lock(now int64) {
 	s.now = max(s.now, now)
 }
 
-// charge takes n, at least 1, from the quota of a key.
-func (s *shard[K]) charge(hash uint64, key K, n int64) bool {
-	ok := n <= s.limit.quota() && s.take(hash, key, n)
+// charge takes n, at least 1, from the quota of a key, and returns what is then
+// held of it.
+func (s *shard[K]) charge(hash uint64, key K, n int64) (after state, ok bool) {
+	switch i := s.table.find(hash, key); {
+	case n > s.limit.quota():
+		after = s.held(i)
+	case i < 0:
+		after, ok = s.admit(hash, key, n), true
+	default:
+		e := &s.table.slots[i]
+		e.state, ok = s.rules.take(e.state, s.now, n)
+		after = e.state
+	}
 	if ok {
 		s.allowed++
 	} else {
 		s.denied++
 	}
-	return ok
+	return after, ok
 }
 
-func (s *shard[K]) take(hash uint64, key K, n int64) (ok bool) {
-	i := s.table.find(hash, key)
+// held is the state of the entry at i, or a fresh one for -1.
+func (s *shard[K]) held(i int) state {
 	if i < 0 {
-		s.admit(hash, key, n)
-		return true
+		return s.rules.fresh(s.now)
 	}
-	e := &s.table.slots[i]
-	e.state, ok = s.rules.take(e.state, s.now, n)
-	return ok
+	return s.table.slots[i].state
 }
 
 // admit charges n, at most the quota, to a key that is not held.
-func (s *shard[K]) admit(hash uint64, key K, n int64) {
+func (s *shard[K]) admit(hash uint64, key K, n int64) state {
 	s.makeRoom()
 	e := s.table.insert(hash, key, s.most)
 	e.state, _ = s.rules.take(s.rules.fresh(s.now), s.now, n)
+	return e.state
 }
 
-// result describes a key after a charge of n, or at a look if n is 0.
-func (s *shard[K]) result(hash uint64, key K, n int64, ok bool) Result {
-	state := s.rules.fresh(s.now)
-	if i := s.table.find(hash, key); i >= 0 {
-		state = s.table.slots[i].state
-	}
-	return s.describe(state, n, ok)
-}
-
+// describe says what there is to say after a charge of n, or at a look if n is
+// 0.
 func (s *shard[K]) describe(state state, n int64, ok bool) Result {
-	r := Result{
+	quota := s.limit.quota()
+	ask := n // for RetryAfter
+	switch {
+	case n == 0:
+		ask = 1 // a look asks when there will be one
+	case ok || n > quota:
+		ask = 0
+	}
+	v := s.rules.view(state, s.now, ask)
+	return Result{
 		OK:         ok,
-		Limit:      s.limit.quota(),
-		Remaining:  s.rules.remaining(state, s.now),
+		Limit:      quota,
+		Remaining:  v.remaining,
 		Window:     s.window,
-		ResetAfter: time.Duration(s.rules.resetAfter(state, s.now)),
+		RetryAfter: time.Duration(v.retryAfter),
+		ResetAfter: time.Duration(v.resetAfter),
 	}
-	if n == 0 {
-		n = 1 // a look asks when there will be one
-	} else if ok || n > r.Limit {
-		return r
-	}
-	r.RetryAfter = time.Duration(s.rules.retryAfter(state, s.now, n))
-	return r
 }
 
 // makeRoom sees to it that one more entry fits.

@@ -25,18 +25,21 @@ func (slidingWindow) fresh(now int64) state { return state{at: now} }
 
 // advance moves s to the window in which now lies.
 func (w slidingWindow) advance(s state, now int64) state {
-	switch passed := (now - s.at) / w.per; passed {
-	case 0:
+	switch since := now - s.at; {
+	case since < w.per:
 		return s
-	case 1:
+	case since < 2*w.per:
 		return state{at: s.at + w.per, previous: s.count}
-	default:
-		return state{at: s.at + passed*w.per}
+	default: // where windows stand no longer matters
+		return w.fresh(now)
 	}
 }
 
 // estimate is what counts at now, after advance.
 func (w slidingWindow) estimate(s state, now int64) int64 {
+	if s.previous == 0 {
+		return s.count
+	}
 	left := w.per - (now - s.at) // of the window, 1..per
 	hi, lo := bits.Mul64(uint64(s.previous), uint64(left))
 	weighed, rest := bits.Div64(hi, lo, uint64(w.per)) // fits: left <= per
@@ -71,21 +74,24 @@ func (w slidingWindow) give(s state, now, n int64) state {
 	return s
 }
 
-func (w slidingWindow) remaining(s state, now int64) int64 { return max(w.quota-w.used(s, now), 0) }
-
-// retryAfter: what counts only falls with time, first by the weight of the
-// previous count, and from the end of this window on by that of the present
-// one.
-func (w slidingWindow) retryAfter(s state, now, n int64) int64 {
+func (w slidingWindow) view(s state, now, n int64) view {
 	s = w.advance(s, now)
-	if n <= w.quota-w.estimate(s, now) {
-		return 0
+	v := view{remaining: max(w.quota-w.estimate(s, now), 0), resetAfter: w.resetAfter(s, now)}
+	if n > v.remaining {
+		v.retryAfter = w.retryAfter(s, now, n)
 	}
-	end := s.at + w.per
+	return v
+}
+
+// retryAfter is for an n that does not fit. What counts only falls with time,
+// first by the weight of the previous count, and from the end of this window on
+// by that of the present one.
+func (w slidingWindow) retryAfter(s state, now, n int64) int64 {
+	end := s.at + w.per - now
 	if room := w.quota - n - s.count; room >= 0 {
-		return end - w.leftWith(s.previous, room) - now
+		return end - w.leftWith(s.previous, room)
 	}
-	return end + w.per - w.leftWith(s.count, w.quota-n) - now
+	return end + w.per - w.leftWith(s.count, w.quota-n)
 }
 
 // leftWith returns how much of the window may be left at most for the weight of
@@ -98,12 +104,11 @@ func (w slidingWindow) leftWith(count, room int64) int64 {
 }
 
 func (w slidingWindow) resetAfter(s state, now int64) int64 {
-	s = w.advance(s, now)
-	switch {
+	switch end := s.at + w.per - now; {
 	case s.count > 0:
-		return s.at + 2*w.per - now
+		return end + w.per
 	case s.previous > 0:
-		return s.at + w.per - now
+		return end
 	default:
 		return 0
 	}
