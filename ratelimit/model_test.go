@@ -254,4 +254,3 @@ func (s *shard[K]) damage() error {
 	}
 	return nil
 }
-

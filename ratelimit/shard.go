@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/mainstay-go/mainstay/internal/chaos"
 )
 
 // cacheLine is the distance at which two cores do not write the same line.
@@ -43,6 +45,7 @@ type shard[K comparable] struct {
 // lock takes the shard at an instant. A reading of the clock that is older than
 // that of a call that came first counts as the latter's.
 func (s *shard[K]) lock(now int64) {
+	chaos.Point("ratelimit: clock read, shard not yet locked")
 	s.mu.Lock()
 	s.now = max(s.now, now)
 }
