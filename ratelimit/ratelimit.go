@@ -1,4 +1,99 @@
-// Package ratelimit limits events per key.
+// Package ratelimit limits events per key, such as requests per client, in
+// bounded memory.
+//
+//	l, err := ratelimit.New(ratelimit.Config[string]{
+//		Limit: ratelimit.Limit{Rate: tokenbucket.PerSecond(10), Burst: 30},
+//	})
+//	if err != nil { ... }
+//	if !l.Allow(client) {
+//		http.Error(w, "slow down", http.StatusTooManyRequests)
+//		return
+//	}
+//
+// # Choosing
+//
+// [Limiter.Allow] and [Limiter.AllowN] say yes or no. [Limiter.Take] also says
+// how much is left and when to come back, for the headers of an answer.
+// [Limiter.Return] gives back what was not used after all. Nothing here waits:
+// to wait, or for a single stream, use package tokenbucket. Package
+// ratelimit/ratelimithttp puts a limiter before an http.Handler. A [Taker] is
+// what they have in common, and what one wraps to log, to count, or to give
+// each plan of customers a Limiter of its own.
+//
+// The four algorithms answer the same question, how much is too much, with
+// different memories:
+//
+//	               what is kept of a key     T tokens per P means
+//	TokenBucket    one position, 8 bytes     a burst, then evenly: at most Burst + Rate*t in any time t
+//	FixedWindow    a start and a count       T from the first charge on for P; up to 2T around the end
+//	SlidingWindow  a start and two counts    about T in any P; close to 2T at worst, for bursts at the end of a window
+//	SlidingLog     a stamp for each token    never more than T in any P
+//
+// Use TokenBucket unless the limit is a contract in words: it is exact, the
+// smallest, and permits the bursts that clients have. "A thousand a day" is a
+// FixedWindow, whose clients can be told when their day ends. SlidingLog is for
+// a few tokens, five passwords an hour, at 8 bytes each. SlidingWindow has most
+// of its effect for three words.
+//
+// # Algorithm
+//
+// The token bucket is that of package tokenbucket: the state is a position on
+// an axis on which production advances with time, GCRA in other words, and the
+// arithmetic is exact. FixedWindow starts its window with the first charge of a
+// key rather than by the clock, so that clients do not come back all at once.
+// SlidingWindow supposes that the previous window was spent evenly, and counts
+// what of it still lies in the last P, rounded up:
+//
+//	 previous = 8          count = 3
+//	|---------------------|---------------------|----> time
+//	          |<----------- P --------->|
+//	                      |<--- e ----->| now       3 + ceil(8 * (P-e)/P)
+//
+// That is Cloudflare's method ("How we built rate limiting capable of scaling
+// to millions of domains", 2017); an estimate that is rounded to the nearest or
+// down admits more than T.
+//
+// A refusal charges nothing, whatever the algorithm: a client that is refused
+// again and again gets its next token at the same instant as one that waits.
+// Result.RetryAfter is exact: one nanosecond earlier the same call is refused.
+//
+// # Memory
+//
+// A limiter for clients faces whoever can make up a name. So MaxKeys is a hard
+// bound, and the question is whom to forget. An idle key, one whose quota is
+// whole, is as good as one that was never seen: such are dropped first, and
+// nothing is lost. When there is none among a few, the least used of a sample of
+// 8 goes. A flood of new names thus pushes itself out, while a client that has
+// spent its quota stays refused; in an LRU it would be the other way round, and
+// the flood would buy the attacker a fresh quota. [Stats] counts the two kinds:
+// if EvictedActive grows, MaxKeys is too small.
+//
+// Keys are spread over up to 1024 shards, of MaxKeys/shards each, by a hash with
+// a seed of its own for each limiter. Luck fills one shard before another: keys
+// are pushed out from about 95 % of MaxKeys on. An entry is one piece of a hash
+// table with open addressing: for string keys 48 bytes, and 64 to 85 with the
+// empty places, to which SlidingLog adds its stamps. The tables grow with the
+// keys held; each new key looks at two others and drops what is idle, so that
+// they shrink again without a goroutine.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use. A call for one key is linearizable:
+// it takes effect at one instant, under the lock of the key's shard, and a
+// reading of the clock that is older than that of a call before it counts as
+// the latter's. Len, Stats, All, Prune, Clear and SetLimit go from shard to
+// shard and are not one instant. No method blocks, starts a goroutine, or calls
+// code of the user. Time is monotonic: steps of the wall clock do nothing. It
+// works in testing/synctest bubbles, in virtual time; in a limiter that was made
+// outside of the bubble no time passes.
+//
+// # Limits
+//
+// A window is at most 10 years long, a bucket fills within 10 years. TokenBucket
+// refills nothing later than 29 years after New. Keys are kept as they are
+// given: clone a short piece of a long string before you pass it. The limits of
+// several processes do not add up to one; ratelimit/ratelimitredis shares a
+// limit between them.
 package ratelimit
 
 import (
