@@ -36,6 +36,7 @@ type Taker[K comparable] interface {
 // Source says who took a decision.
 type Source uint8
 
+// The sources of a decision.
 const (
 	Local    Source = iota // the limiter of this process
 	Remote                 // the shared store
