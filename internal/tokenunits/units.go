@@ -172,3 +172,14 @@ func (a *Axis) Convert(from *Axis, level int64) int64 {
 	quo, _ := bits.Div64(hi, lo, uint64(from.Token))
 	return int64(min(quo, uint64(a.Full)))
 }
+
+// ConvertUp is Convert rounded up.
+func (a *Axis) ConvertUp(from *Axis, level int64) int64 {
+	down := a.Convert(from, level)
+	hi, lo := bits.Mul64(uint64(level), uint64(a.Token))
+	exactHi, exactLo := bits.Mul64(uint64(down), uint64(from.Token))
+	if down < a.Full && (hi != exactHi || lo != exactLo) {
+		down++
+	}
+	return down
+}

@@ -223,12 +223,16 @@ func TestTakeAfterTheLongestIdleTime(t *testing.T) {
 func verifyConvert(t *testing.T, a, from Axis, level int64) {
 	t.Helper()
 	exact := new(big.Int).Mul(big.NewInt(level), big.NewInt(a.Token))
-	exact.Div(exact, big.NewInt(from.Token))
-	want := min(a.Full, math.MaxInt64)
-	if exact.IsInt64() {
-		want = min(want, exact.Int64())
+	down, rest := exact.QuoRem(exact, big.NewInt(from.Token), new(big.Int))
+	capped := func(x *big.Int) int64 {
+		if x.IsInt64() {
+			return min(a.Full, x.Int64())
+		}
+		return a.Full
 	}
-	require.Equal(t, want, a.Convert(&from, level))
+	require.Equal(t, capped(down), a.Convert(&from, level))
+	up := new(big.Int).Add(down, big.NewInt(int64(rest.Sign())))
+	require.Equal(t, capped(up), a.ConvertUp(&from, level))
 }
 
 func TestConvertEqualsRationalNumbers(t *testing.T) {

@@ -1,0 +1,16 @@
+package benchmarks
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/go-chi/httprate"
+)
+
+// ratelimitHTTPRate is a middleware only.
+var ratelimitHTTPRate = ratelimitImpl{
+	name: "httprate",
+	middleware: func(perSecond int) func(http.Handler) http.Handler {
+		return httprate.Limit(perSecond, time.Second, httprate.WithKeyFuncs(httprate.KeyByIP))
+	},
+}
