@@ -320,6 +320,7 @@ func (c *Cache[K, V]) Contains(key K) bool {
 // It allocates only when the table grows or shrinks, for the first deadline of
 // the cache, and to report more than a few departures of one call.
 func (c *Cache[K, V]) Set(key K, value V) bool {
+	c.check()
 	return c.put(key, value, jittered(c.ttl, c.jitter))
 }
 
@@ -365,6 +366,7 @@ func (c *Cache[K, V]) entry(key K, value V, life time.Duration) entry[K, V] {
 // call can come between the look and the store. A value that is refused for its
 // weight is returned but not stored. Costs as Set.
 func (c *Cache[K, V]) GetOrSet(key K, value V) (actual V, loaded bool) {
+	c.check()
 	e := c.entry(key, value, jittered(c.ttl, c.jitter))
 	if c.onEvict == nil {
 		return c.getOrSet(&e, nil)
