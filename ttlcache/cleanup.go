@@ -118,9 +118,9 @@ func (s *store[K, V]) sweep(gone *gone[K, V]) (done bool) {
 }
 
 // reclaim returns an entry whose time is over, which is no longer in the wheel,
-// or 0 if it finds none.
+// or 0 if it finds none in what is left of the search.
 func (s *store[K, V]) reclaim() uint32 {
-	for range searchSteps {
+	for ; s.searches > 0; s.searches-- {
 		i := s.wheel.pop(s.now)
 		if i == 0 || s.turn(i) {
 			return i

@@ -51,7 +51,7 @@ func TestCleanupIsOnTime(t *testing.T) {
 					require.GreaterOrEqual(t, at, due[k])
 					require.LessOrEqual(t, at, due[k]+most, "key %d, interval %v", k, interval)
 				}
-				assert.Equal(t, never, c.store.alarm.at)
+				assert.Equal(t, never, alarmAt(c))
 				validate(t, c)
 			})
 		}
@@ -119,7 +119,7 @@ func TestCleanupsKeepTheirDistance(t *testing.T) {
 			require.GreaterOrEqual(t, rings[i].Sub(rings[i-1]), time.Minute)
 		}
 		assert.Greater(t, len(rings), 50)
-		assert.Zero(t, c.store.table.Len())
+		assert.Zero(t, held(c))
 	})
 }
 
@@ -147,7 +147,7 @@ func TestTimerStopsWhenNothingCanExpire(t *testing.T) {
 			empty(c)
 			synctest.Wait()
 			validate(t, c)
-			assert.Equal(t, never, c.store.alarm.at, name)
+			assert.Equal(t, never, alarmAt(c), name)
 			assert.False(t, c.store.alarm.timer.Stop(), "%s: the timer is not running", name)
 		})
 	}
@@ -162,7 +162,7 @@ func TestExpiredEntriesMakeRoomFirst(t *testing.T) {
 		c.SetTTL(2, 2, 2*time.Second)
 		c.SetTTL(3, 3, time.Second)
 		c.Set(4, 4)
-		c.store.alarm.stop()
+		stopTimer(c)
 		time.Sleep(2 * time.Second)
 		c.Set(5, 5)
 		assert.Equal(t, []event{{3, 3, Expired}}, r.take())
@@ -171,7 +171,7 @@ func TestExpiredEntriesMakeRoomFirst(t *testing.T) {
 		c.Set(7, 7)
 		assert.Equal(t, []event{{1, 1, Evicted}}, r.take())
 		assert.Equal(t, []int{4, 5, 6, 7}, keys(t, c))
-		assert.LessOrEqual(t, c.store.table.Len(), c.Cap())
+		assert.LessOrEqual(t, held(c), c.Cap())
 	})
 }
 
@@ -203,7 +203,7 @@ func TestSweepInParts(t *testing.T) {
 		var c *Cache[int, int]
 		c = mustNew(t, Config[int, int]{Capacity: n, TTL: time.Second, OnEvict: func(k, _ int, r Reason) {
 			told++
-			if held := c.store.table.Len(); told%sweepSteps == 1 {
+			if held := held(c); told%sweepSteps == 1 {
 				assert.Equal(t, max(n-(holds+1)*sweepSteps, 0), held, "a part of the entries under each hold")
 				holds++
 			}
@@ -226,7 +226,7 @@ func TestLenReportsWhatItRemoves(t *testing.T) {
 		c := mustNew(t, Config[int, int]{Capacity: 9, TTL: time.Second, OnEvict: r.hook, CleanupInterval: time.Hour})
 		c.Set(1, 10)
 		c.SetTTL(2, 20, time.Hour)
-		c.store.alarm.stop()
+		stopTimer(c)
 		time.Sleep(time.Second - 1)
 		assert.Equal(t, 2, c.Len())
 		assert.Empty(t, r.take())
@@ -251,7 +251,7 @@ func TestGoexitInTheCleanup(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		assert.Equal(t, 2*sweepSteps, told)
-		assert.Zero(t, c.store.table.Len())
+		assert.Zero(t, held(c))
 		validate(t, c)
 	})
 }
@@ -318,7 +318,7 @@ func TestClockStandsStill(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := mustNew(t, Config[int, int]{Capacity: 100, TTL: 1})
 		c.store.now = math.MaxInt64 / 2 // as if a later time had been read
-		for k := range 1000 {
+		for k := range 300 {
 			c.Set(k, k)
 			validate(t, c)
 		}
@@ -340,13 +340,13 @@ func TestHookOfEveryCallMayUseTheCache(t *testing.T) {
 		"Expire":            func(c *Cache[int, int]) { c.Expire(1, 0) },
 		"Clear":             func(c *Cache[int, int]) { c.Clear() },
 		"Resize":            func(c *Cache[int, int]) { _, _ = c.Resize(1) },
-		"Len":               func(c *Cache[int, int]) { c.store.alarm.stop(); time.Sleep(time.Hour); c.Len() },
+		"Len":               func(c *Cache[int, int]) { stopTimer(c); time.Sleep(time.Hour); c.Len() },
 		"cleanup":           func(*Cache[int, int]) { time.Sleep(time.Hour) },
 		"load": func(c *Cache[int, int]) {
 			_, _ = c.GetOrLoad(context.Background(), 9, func(context.Context, int) (int, error) { return 9, nil })
 		},
 		"load, not found": func(c *Cache[int, int]) {
-			c.store.alarm.stop()
+			stopTimer(c)
 			time.Sleep(time.Hour)
 			_, _ = c.GetOrLoad(context.Background(), 1, notFound)
 		},
@@ -475,5 +475,28 @@ func TestReasons(t *testing.T) {
 		assert.Equal(t, []event{{5, 50, Expired}}, r.take())
 		assert.Zero(t, c.Weight())
 		assert.Equal(t, Stats{Inserts: 7, Updates: 1, Evictions: 1, Deletes: 2, Expirations: 4, Rejected: 1}, c.Stats())
+	})
+}
+
+// The table renumbers its entries when it shrinks; the wheel follows.
+func TestShrinkRebuildsTheWheel(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n, rest = 3000, 100
+		c := mustNew(t, Config[int, int]{Capacity: n, TTL: time.Hour})
+		for k := range n {
+			c.SetTTL(k, k, time.Duration(k+1)*time.Second)
+		}
+		for k := range n - rest {
+			c.Delete(n - 1 - k)
+			if k%100 == 0 {
+				validate(t, c)
+			}
+		}
+		validate(t, c)
+		for left := rest; left > 0; left-- {
+			require.Equal(t, left, c.Len())
+			time.Sleep(time.Second)
+		}
+		assert.Zero(t, c.Len())
 	})
 }

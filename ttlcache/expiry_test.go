@@ -55,7 +55,7 @@ func TestEveryMethodExpiresAtTheDeadline(t *testing.T) {
 
 				late := mustNew(t, Config[int, int]{Capacity: 4, TTL: life, CleanupInterval: math.MaxInt64})
 				late.Set(1, 10)
-				late.store.alarm.stop() // nothing is cleaned up
+				stopTimer(late) // nothing is cleaned up
 				time.Sleep(life)
 				assert.False(t, call(late), "%s at the deadline, life %v", name, life)
 				late.Clear()
@@ -78,7 +78,7 @@ func TestNoExpiryAndOverflowMeanNever(t *testing.T) {
 			assert.True(t, ok)
 			assert.Equal(t, NoExpiry, left, "key %d", k)
 		}
-		assert.Equal(t, never, c.store.alarm.at, "no timer: nothing can expire")
+		assert.Equal(t, never, alarmAt(c), "no timer: nothing can expire")
 		validate(t, c)
 		time.Sleep(200 * 365 * 24 * time.Hour)
 		assert.Equal(t, []int{1, 2, 3}, keys(t, c))
@@ -264,7 +264,7 @@ func TestMadeOutsideOfTheBubble(t *testing.T) {
 		time.Sleep(1)
 		assert.False(t, c.Contains(2))
 		synctest.Wait()
-		assert.Equal(t, 1, c.store.table.Len(), "and it was removed by the timer")
+		assert.Equal(t, 1, held(c), "and it was removed by the timer")
 		c.Clear()
 	})
 }

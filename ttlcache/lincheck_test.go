@@ -21,6 +21,9 @@ type linOp struct {
 	key, value int
 }
 
+// loadedAbove tells values from loaders from values that were set.
+const loadedAbove = 1_000_000
+
 type linResult struct {
 	value int
 	ok    bool
@@ -60,14 +63,14 @@ func linStep(s linState, op linOp, out linResult) []linState {
 			return []linState{s}
 		case s.passing == out.value || s.value == out.value:
 			return []linState{s}
-		case s.value == 0 && s.passing == 0:
+		case s.value == 0 && s.passing == 0 && out.value > loadedAbove:
 			return []linState{{value: out.value}, {passing: out.value}}
 		}
 	}
 	return nil
 }
 
-var linModel = porcupine.NondeterministicModel{
+var linModel = (&porcupine.NondeterministicModel{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		byKey := map[int][]porcupine.Operation{}
 		for _, op := range history {
@@ -89,7 +92,7 @@ var linModel = porcupine.NondeterministicModel{
 		return next
 	},
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %+v", input, output) },
-}.ToModel()
+}).ToModel()
 
 func (op linOp) apply(c *Cache[int, int], rng *rand.Rand) (out linResult) {
 	switch op.name {
@@ -136,6 +139,9 @@ func TestLinearizable(t *testing.T) {
 			}
 			n := len(recorded[client])
 			op := linOp{names[rng.IntN(len(names))], rng.IntN(2), 1 + 1000*client + n}
+			if op.name == "load" {
+				op.value += loadedAbove
+			}
 			call := int64(time.Since(start))
 			out := op.apply(c, rng)
 			recorded[client] = append(recorded[client], porcupine.Operation{
@@ -153,19 +159,20 @@ func TestLinearizableModelRefuses(t *testing.T) {
 	op := func(client int, name string, value int, from, to int64, out linResult) porcupine.Operation {
 		return porcupine.Operation{ClientId: client, Input: linOp{name, 1, value}, Call: from, Output: out, Return: to}
 	}
+	const a, b = loadedAbove + 1, loadedAbove + 2
 	for name, history := range map[string][]porcupine.Operation{
 		"a load overwrites a newer Set": {
-			op(0, "load", 5, 0, 100, linResult{5, true}), op(1, "set", 6, 10, 20, linResult{}), op(1, "get", 0, 30, 40, linResult{6, true}),
-			op(1, "get", 0, 110, 120, linResult{5, true}),
+			op(0, "load", a, 0, 100, linResult{a, true}), op(1, "set", 6, 10, 20, linResult{}), op(1, "get", 0, 30, 40, linResult{6, true}),
+			op(1, "get", 0, 110, 120, linResult{a, true}),
 		},
 		"a loaded value is not there": {
-			op(0, "load", 5, 0, 10, linResult{5, true}), op(0, "get", 0, 20, 30, linResult{}),
+			op(0, "load", a, 0, 10, linResult{a, true}), op(0, "get", 0, 20, 30, linResult{}),
 		},
 		"a deleted value comes back": {
-			op(0, "set", 5, 0, 10, linResult{}), op(0, "delete", 0, 20, 30, linResult{5, true}), op(0, "load", 6, 40, 50, linResult{5, true}),
+			op(0, "set", 5, 0, 10, linResult{}), op(0, "delete", 0, 20, 30, linResult{5, true}), op(0, "load", a, 40, 50, linResult{5, true}),
 		},
 		"loaded twice": {
-			op(0, "load", 5, 0, 10, linResult{5, true}), op(1, "load", 6, 20, 30, linResult{6, true}),
+			op(0, "load", a, 0, 10, linResult{a, true}), op(1, "load", b, 20, 30, linResult{b, true}),
 		},
 	} {
 		require.False(t, porcupine.CheckOperations(linModel, history), name)

@@ -118,47 +118,57 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, loader func(context.
 	now := c.clock()
 	c.mu.Lock()
 	c.store.enter(now)
-	value, err, answered, f, starts := c.store.ask(hash, key)
+	a := c.store.ask(hash, key)
 	c.mu.Unlock()
-	if starts {
+	if a.starts {
 		var inner context.Context
-		inner, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-		go c.fly(inner, f, hash, key, loader)
+		inner, a.flight.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		go c.fly(inner, a.flight, hash, key, loader)
 	}
-	if answered {
-		return value, err
+	if a.known {
+		return a.value, a.err
 	}
-	return c.wait(ctx, key, f)
+	return c.wait(ctx, key, a.flight)
 }
 
-// ask answers from what is there, or names the flight to wait for. starts tells
-// that the caller has to start that flight, also in the background.
-func (s *store[K, V]) ask(hash uint32, key K) (value V, err error, answered bool, f *flight[V], starts bool) {
+// answer is what a GetOrLoad finds: a value or an error if it is known, else the
+// flight to wait for. starts tells that the caller has to start that flight,
+// which it need not wait for if it is one in the background.
+type answer[V any] struct {
+	known  bool
+	starts bool
+	value  V
+	err    error
+	flight *flight[V]
+}
+
+func (s *store[K, V]) ask(hash uint32, key K) (a answer[V]) {
 	if i := s.table.Find(hash, key); i != 0 {
 		it := &s.table.At(i).Value
 		switch {
 		case it.liveAt(s.now):
-			return s.hit(i, it), nil, true, nil, false
+			return answer[V]{known: true, value: s.hit(i, it)}
 		case it.state == absent && it.deadline > s.now:
 			s.stats.Hits++
 			s.table.MoveToFront(i)
-			return value, ErrNotFound, true, nil, false
+			return answer[V]{known: true, err: ErrNotFound}
 		case it.state != absent && s.now < after(it.deadline, s.staleWhileRevalidate):
 			s.stats.Stale++
 			s.table.MoveToFront(i)
+			a.known, a.value = true, it.value
 			if s.flights[key] == nil {
-				f = s.launch(key)
-				f.background = true
+				a.flight, a.starts = s.launch(key), true
+				a.flight.background = true
 			}
-			return it.value, nil, true, f, f != nil
+			return a
 		}
 	}
 	s.stats.Misses++
-	if f = s.flights[key]; f == nil {
-		f, starts = s.launch(key), true
+	if a.flight = s.flights[key]; a.flight == nil {
+		a.flight, a.starts = s.launch(key), true
 	}
-	f.waiters++
-	return value, nil, false, f, starts
+	a.flight.waiters++
+	return a
 }
 
 // launch registers a load. One of a key that is not equal to itself cannot be
@@ -287,6 +297,7 @@ func (s *store[K, V]) deliver(f *flight[V], e *entry[K, V], out outcome[V], gone
 		s.remember(i, e, gone)
 	case failed:
 		s.excuse(i, f)
+	case crashed: // is never covered
 	}
 }
 

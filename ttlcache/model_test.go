@@ -201,6 +201,9 @@ func (m *machine) settle(t require.TestingT) {
 		m.model.stats.Expirations++
 		return true
 	})
+	if len(m.told) == 0 {
+		m.told = nil
+	}
 	interval := m.cache.store.alarm.interval
 	for _, e := range m.model.entries {
 		require.True(t, e.absent || after(m.model.over(e), interval) >= m.model.now, "%+v should have been removed", e)

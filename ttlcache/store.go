@@ -61,6 +61,7 @@ type store[K comparable, V any] struct {
 	weight    int64 // sum of the tags
 	live      int   // items whose state is fresh
 	absences  int   // items whose state is absent
+	searches  int   // steps that the search of this call for room has left
 	stats     Stats
 
 	sliding              bool
@@ -201,6 +202,7 @@ func (s *store[K, V]) replace(i uint32, e *entry[K, V], gone *gone[K, V]) {
 	if s.maxWeight != 0 {
 		s.weight -= int64(s.table.Tag(i))
 		s.table.SetTag(i, 0)
+		s.searches = searchSteps
 		s.makeRoom(e.weight, gone) // stops before i: alone, it fits
 		s.weight += e.weight
 		s.table.SetTag(i, uint64(e.weight))
@@ -211,6 +213,7 @@ func (s *store[K, V]) replace(i uint32, e *entry[K, V], gone *gone[K, V]) {
 // insert adds a key that is not in the table, as a value or as an absence. A
 // full cache gives it the node of the entry that leaves for it.
 func (s *store[K, V]) insert(e *entry[K, V], state state, gone *gone[K, V]) {
+	s.searches = searchSteps
 	s.makeRoom(e.weight, gone)
 	it := item[V]{value: e.value, life: e.life, deadline: after(s.now, e.life), state: state}
 	var i uint32
@@ -276,6 +279,7 @@ func (s *store[K, V]) account(i uint32, reason Reason, gone *gone[K, V]) {
 		return
 	case fresh:
 		s.live--
+	case stale:
 	}
 	if n.Value.deadline <= s.now {
 		reason = Expired
@@ -324,6 +328,7 @@ func (s *store[K, V]) clear(gone *gone[K, V]) {
 			gone.Add(n.Key(), n.Value.value, Deleted)
 		case stale:
 			gone.Add(n.Key(), n.Value.value, Expired)
+		case absent:
 		}
 	}
 	s.stats.Deletes += uint64(s.live)

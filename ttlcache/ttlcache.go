@@ -62,7 +62,7 @@
 // dropped is collected with its values, however long they had to live. What
 // remains until it rings is the timer, a few hundred bytes.
 //
-// For a key and a value of 8 bytes an entry of a full cache costs 70 to 88
+// For a key and a value of 8 bytes an entry of a full cache costs 72 to 88
 // bytes from a few thousand entries on, 8 more with weights, and the wheel 3
 // KiB a cache. The table doubles as entries arrive and shrinks when fewer than
 // one node in eight is in use.

@@ -88,6 +88,34 @@ func validate[K comparable, V any](t require.TestingT, c *Cache[K, V]) {
 	}
 }
 
+// inside looks into c under its lock: the timer may be at work.
+func inside[K comparable, V, R any](c *Cache[K, V], look func(s *store[K, V]) R) R {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return look(&c.store)
+}
+
+func held[K comparable, V any](c *Cache[K, V]) int {
+	return inside(c, func(s *store[K, V]) int { return s.table.Len() })
+}
+
+func absences[K comparable, V any](c *Cache[K, V]) int {
+	return inside(c, func(s *store[K, V]) int { return s.absences })
+}
+
+func flights[K comparable, V any](c *Cache[K, V]) map[K]*flight[V] {
+	return inside(c, func(s *store[K, V]) map[K]*flight[V] { return s.flights })
+}
+
+func alarmAt[K comparable, V any](c *Cache[K, V]) int64 {
+	return inside(c, func(s *store[K, V]) int64 { return s.alarm.at })
+}
+
+// stopTimer keeps everything where it is until a call removes it.
+func stopTimer[K comparable, V any](c *Cache[K, V]) {
+	inside(c, func(s *store[K, V]) int { s.alarm.stop(); return 0 })
+}
+
 // keys returns the keys of c, the least recent first, after it has checked that all views of the contents agree.
 func keys[K comparable, V any](t *testing.T, c *Cache[K, V]) []K {
 	t.Helper()
@@ -277,7 +305,7 @@ func TestDelete(t *testing.T) {
 		assert.True(t, ok)
 		assert.Equal(t, 10, value)
 		c.Set(1, 11)
-		c.store.alarm.stop() // nobody but Delete removes it
+		stopTimer(c) // nobody but Delete removes it
 		time.Sleep(time.Second)
 		value, ok = c.Delete(1)
 		assert.False(t, ok, "it had expired")
@@ -306,12 +334,12 @@ func TestClear(t *testing.T) {
 			if hooked {
 				assert.Equal(t, []event{{1, 10, Expired}, {2, 20, Deleted}, {3, 30, Deleted}}, r.take())
 			}
-			assert.Zero(t, c.store.table.Len())
+			assert.Zero(t, held(c))
 			assert.Empty(t, keys(t, c))
 			stats := c.Stats()
 			assert.Equal(t, uint64(2), stats.Deletes)
 			assert.Equal(t, uint64(1), stats.Expirations)
-			assert.Equal(t, never, c.store.alarm.at, "nothing can expire")
+			assert.Equal(t, never, alarmAt(c), "nothing can expire")
 			c.Set(1, 1)
 			assert.Equal(t, []int{1}, keys(t, c))
 		})
@@ -393,10 +421,10 @@ func TestKeysThatAreNotEqualToThemselves(t *testing.T) {
 		assert.Equal(t, 3, c.Len())
 		assert.False(t, c.Contains(math.NaN()))
 		assert.Empty(t, c.store.flights, "nothing that could never be found again")
-		assert.Zero(t, c.store.absences)
+		assert.Zero(t, absences(c))
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		assert.Zero(t, c.store.table.Len())
+		assert.Zero(t, held(c))
 		c.Set(0, 1)
 		assert.True(t, c.Contains(math.Copysign(0, -1)), "equal by ==")
 	})
