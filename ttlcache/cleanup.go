@@ -96,6 +96,8 @@ func (s *store[K, V]) turn(i uint32) (over bool) {
 	}
 	if due != never {
 		s.wheel.add(i, due, s.now)
+	} else if s.wheel.len == 0 {
+		s.silence()
 	}
 	return false
 }

@@ -164,6 +164,25 @@ func TestSliding(t *testing.T) {
 	}
 }
 
+// A sliding life may become so long that it never ends.
+func TestSlidingIntoEternity(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := mustNew(t, Config[int, int]{Capacity: 4, TTL: NoExpiry - 1, Sliding: true})
+		c.Set(1, 1)
+		left, _ := c.TTL(1)
+		assert.Equal(t, NoExpiry-1, left)
+		time.Sleep(time.Second)
+		c.Get(1)
+		left, _ = c.TTL(1)
+		assert.Equal(t, NoExpiry, left)
+		time.Sleep(290 * 365 * 24 * time.Hour)
+		assert.Equal(t, 1, c.Len())
+		assert.Equal(t, never, alarmAt(c))
+		validate(t, c)
+		c.Clear()
+	})
+}
+
 // A sliding entry is rescheduled once in a life, however often it is hit, and leaves on time.
 func TestSlidingEntryLeavesOnTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -118,6 +118,11 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, loader func(context.
 	now := c.clock()
 	c.mu.Lock()
 	c.store.enter(now)
+	if i := c.store.find(hash, key); i != 0 {
+		value = c.store.hit(i, &c.store.table.At(i).Value)
+		c.mu.Unlock()
+		return value, nil
+	}
 	a := c.store.ask(hash, key)
 	c.mu.Unlock()
 	if a.starts {
@@ -142,12 +147,11 @@ type answer[V any] struct {
 	flight *flight[V]
 }
 
+// ask answers for a key that has no live value.
 func (s *store[K, V]) ask(hash uint32, key K) (a answer[V]) {
 	if i := s.table.Find(hash, key); i != 0 {
 		it := &s.table.At(i).Value
 		switch {
-		case it.liveAt(s.now):
-			return answer[V]{known: true, value: s.hit(i, it)}
 		case it.state == absent && it.deadline > s.now:
 			s.stats.Hits++
 			s.table.MoveToFront(i)

@@ -123,8 +123,7 @@ func TestDifferentKeysDoNotShareALoad(t *testing.T) {
 		for _, k := range []key{one, two} {
 			wg.Go(func() {
 				value, err := c.GetOrLoad(t.Context(), k, load)
-				assert.NoError(t, err)
-				assert.Equal(t, k.a+"|"+k.b, value)
+				assert.Equal(t, k.a+"|"+k.b, value, "%v", err)
 			})
 		}
 		wg.Wait()
@@ -350,10 +349,10 @@ func TestLoaderMayUseTheCache(t *testing.T) {
 			c.Len()
 			return a + b, err
 		}
-		value, err := c.GetOrLoad(t.Context(), 50, fib)
+		value, err := c.GetOrLoad(t.Context(), 40, fib)
 		require.NoError(t, err)
-		assert.Equal(t, 12586269025, value)
-		assert.Equal(t, uint64(51), c.Stats().Loads)
+		assert.Equal(t, 102334155, value)
+		assert.Equal(t, uint64(41), c.Stats().Loads)
 		c.Clear()
 	})
 }
@@ -685,8 +684,7 @@ func TestStaleIfError(t *testing.T) {
 		for range 5 {
 			wg.Go(func() {
 				value, err := c.GetOrLoad(t.Context(), 1, o.load)
-				assert.NoError(t, err)
-				assert.Equal(t, 100, value)
+				assert.Equal(t, 100, value, "%v", err)
 				assert.Equal(t, time.Second, time.Since(start), "only after the loader has failed")
 			})
 		}

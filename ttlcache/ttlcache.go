@@ -1,13 +1,16 @@
 // Package ttlcache is a least-recently-used cache whose entries expire, to the
 // nanosecond, and which loads what is missing once for all who ask.
 //
-//	cache, err := ttlcache.New(ttlcache.Config[string, User]{Capacity: 10_000, TTL: time.Minute})
-//	if err != nil {
-//		return err // errors.Is(err, ttlcache.ErrConfig), and the text names the field
-//	}
-//	user, err := cache.GetOrLoad(ctx, "ann", func(ctx context.Context, name string) (User, error) {
-//		return db.User(ctx, name)
+//	cache, err := ttlcache.New(ttlcache.Config[string, User]{
+//		Capacity: 10_000,
+//		TTL:      time.Minute,
 //	})
+//	if err != nil {
+//		return err // matches ttlcache.ErrConfig; the text names the field
+//	}
+//	user, err := cache.GetOrLoad(ctx, "ann", db.User)
+//
+// where db.User is a func(context.Context, string) (User, error).
 //
 // # Choosing
 //
