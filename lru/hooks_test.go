@@ -287,20 +287,3 @@ func failAs(key int, letters string) {
 		runtime.Goexit()
 	}
 }
-
-// Departures beyond those kept on the stack are reported in the same order.
-func TestDeparturesSpill(t *testing.T) {
-	for n := range 3 * few {
-		var d departures[int, int]
-		want := []event{}
-		for i := range n {
-			d.add(i, -i, Evicted)
-			want = append(want, event{i, -i, Evicted})
-		}
-		got := []event{}
-		d.report(func(k, v int, r Reason) { got = append(got, event{k, v, r}) })
-		assert.Equal(t, want, got)
-	}
-	var nobody *departures[int, int]
-	assert.NotPanics(t, func() { nobody.add(1, 1, Evicted) })
-}

@@ -117,7 +117,7 @@ func pairText(key, value int, ok bool) string {
 func (op linOp) apply(c *Cache[int, int]) string {
 	var gone departures[int, int]
 	text := func() (s string) {
-		gone.report(func(k, v int, _ Reason) { s += pairText(k, v, true) })
+		gone.Report(func(k, v int, _ Reason) { s += pairText(k, v, true) })
 		return s
 	}
 	e := entry[int, int]{hash: c.hash(op.key), key: op.key, value: op.value}
@@ -130,7 +130,7 @@ func (op linOp) apply(c *Cache[int, int]) string {
 		return pairText(op.key, v, ok)
 	case "set":
 		c.set(&e, &gone)
-		if gone.n > 0 && gone.at(0).reason == Replaced {
+		if gone.Len() > 0 && gone.Reason(0) == Replaced {
 			return "replaced " + text()
 		}
 		return "evicted " + text()

@@ -90,6 +90,7 @@ import (
 	"hash/maphash"
 	"sync"
 
+	"github.com/mainstay-go/mainstay/internal/bounds"
 	"github.com/mainstay-go/mainstay/internal/lrulist"
 )
 
@@ -190,35 +191,21 @@ func (cfg *Config[K, V]) validate() error {
 	if err := checkCapacity(cfg.Capacity); err != nil {
 		return err
 	}
+	if err := bounds.Weights(ErrConfig, cfg.MaxWeight, cfg.Weigh != nil); err != nil {
+		return err
+	}
 	switch {
-	case cfg.MaxWeight < 0:
-		return configError("MaxWeight", "must not be negative", cfg.MaxWeight)
-	case cfg.Weigh != nil && cfg.MaxWeight == 0:
-		return configError("MaxWeight", "must be at least 1 with Weigh", cfg.MaxWeight)
-	case cfg.Weigh == nil && cfg.MaxWeight != 0:
-		return configError("Weigh", "must be set with MaxWeight", "nil")
 	case cfg.Shards < 0 || cfg.Shards > maxShards || cfg.Shards&(cfg.Shards-1) != 0:
-		return configError("Shards", fmt.Sprintf("must be 0 or a power of two up to %d", maxShards), cfg.Shards)
+		rule := fmt.Sprintf("must be 0 or a power of two up to %d", maxShards)
+		return bounds.Error(ErrConfig, "Shards", rule, cfg.Shards)
 	case cfg.Shards > 1 && cfg.Weigh != nil:
-		return configError("Shards", "must be 0 or 1 with Weigh", cfg.Shards)
+		return bounds.Error(ErrConfig, "Shards", "must be 0 or 1 with Weigh", cfg.Shards)
 	}
 	return nil
 }
 
 // checkCapacity is what New and Resize ask of a capacity.
-func checkCapacity(capacity int) error {
-	switch {
-	case capacity < 1:
-		return configError("Capacity", "must be at least 1", capacity)
-	case capacity > MaxCapacity:
-		return configError("Capacity", fmt.Sprintf("must be at most %d", MaxCapacity), capacity)
-	}
-	return nil
-}
-
-func configError(field, rule string, got any) error {
-	return fmt.Errorf("%w: %s %s, got %v", ErrConfig, field, rule, got)
-}
+func checkCapacity(capacity int) error { return bounds.Capacity(ErrConfig, capacity, MaxCapacity) }
 
 // Get returns the value under key and makes it the most recent, or returns the
 // zero value and false. It counts as a hit or a miss in Stats. O(1), no
@@ -269,7 +256,7 @@ func (c *Cache[K, V]) Set(key K, value V) bool {
 	}
 	var gone departures[K, V]
 	stored := c.set(&e, &gone)
-	gone.report(c.onEvict)
+	gone.Report(c.onEvict)
 	return stored
 }
 
@@ -295,7 +282,7 @@ func (c *Cache[K, V]) GetOrSet(key K, value V) (actual V, loaded bool) {
 	}
 	var gone departures[K, V]
 	actual, loaded = c.getOrSet(&e, &gone)
-	gone.report(c.onEvict)
+	gone.Report(c.onEvict)
 	return actual, loaded
 }
 
@@ -371,7 +358,7 @@ func (c *Cache[K, V]) Resize(capacity int) (evicted int, err error) {
 	}
 	var gone departures[K, V]
 	evicted = c.resize(capacity, &gone)
-	gone.report(c.onEvict)
+	gone.Report(c.onEvict)
 	return evicted, nil
 }
 
@@ -395,7 +382,7 @@ func (c *Cache[K, V]) Clear() {
 	}
 	var gone departures[K, V]
 	c.clear(&gone)
-	gone.report(c.onEvict)
+	gone.Report(c.onEvict)
 }
 
 func (c *Cache[K, V]) clear(gone *departures[K, V]) {

@@ -346,7 +346,7 @@ func (m *sharded[K, V]) clear(gone *departures[K, V]) {
 	m.count = 0
 	m.unlockAll()
 	for _, p := range ordered(all) {
-		gone.add(p.key, p.value, Deleted)
+		gone.Add(p.key, p.value, Deleted)
 	}
 }
 

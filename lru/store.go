@@ -91,13 +91,13 @@ func (s *store[K, V]) refuses(weight int64) bool { return weight < 0 || weight >
 // in.
 func (s *store[K, V]) reject(e *entry[K, V], gone *departures[K, V]) {
 	s.stats.Rejected++
-	gone.add(e.key, e.value, Rejected)
+	gone.Add(e.key, e.value, Rejected)
 }
 
 // update replaces the value of entry i, which becomes the most recent.
 func (s *store[K, V]) update(i uint32, e *entry[K, V], gone *departures[K, V]) {
 	n := s.table.At(i)
-	gone.add(n.Key(), n.Value, Replaced)
+	gone.Add(n.Key(), n.Value, Replaced)
 	n.Value = e.value
 	s.stats.Updates++
 	s.table.MoveToFront(i)
@@ -164,7 +164,7 @@ func (s *store[K, V]) retire(i uint32, reason Reason, gone *departures[K, V]) {
 	}
 	if gone != nil {
 		n := s.table.At(i)
-		gone.add(n.Key(), n.Value, reason)
+		gone.Add(n.Key(), n.Value, reason)
 	}
 }
 
@@ -214,7 +214,7 @@ func (s *store[K, V]) clear(gone *departures[K, V]) {
 	if gone != nil {
 		for i := s.table.Back(); i != 0; i = s.table.Prev(i) {
 			n := s.table.At(i)
-			gone.add(n.Key(), n.Value, Deleted)
+			gone.Add(n.Key(), n.Value, Deleted)
 		}
 	}
 	s.stats.Deletes += uint64(s.table.Len())
