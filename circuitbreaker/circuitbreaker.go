@@ -145,13 +145,17 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 	ended := false
 	defer func() {
 		if !ended {
-			b.finish(t, Failure, err)
+			b.finish(&t, Failure, err)
 		}
 	}()
-	err = fn(ctx)
+	if err = fn(ctx); err == nil && b.set.classify == nil {
+		ended = true
+		b.succeed(&t)
+		return nil
+	}
 	outcome := outcomeOf(ctx, b.set.classify, err)
 	ended = true
-	b.finish(t, outcome, err)
+	b.finish(&t, outcome, err)
 	return err
 }
 
@@ -168,13 +172,17 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 	ended := false
 	defer func() {
 		if !ended {
-			b.finish(t, Failure, err)
+			b.finish(&t, Failure, err)
 		}
 	}()
-	value, err = fn(ctx)
+	if value, err = fn(ctx); err == nil && b.set.classify == nil {
+		ended = true
+		b.succeed(&t)
+		return value, nil
+	}
 	outcome := outcomeOf(ctx, b.set.classify, err)
 	ended = true
-	b.finish(t, outcome, err)
+	b.finish(&t, outcome, err)
 	return value, err
 }
 

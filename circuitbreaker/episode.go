@@ -40,6 +40,8 @@ type episode struct {
 	plain bool
 	// clocked: the end of a call reads the clock.
 	clocked bool
+	// lockFree: a fast success is counted without the mutex.
+	lockFree bool
 	// counted: the quota of the group counts this stay out of Closed.
 	counted bool
 
@@ -52,6 +54,8 @@ type episode struct {
 	window *window // Closed
 	ramp   *ramp   // Closed, after a recovery
 	probes *probes // HalfOpen
+
+	throttle *Throttle // not an episode at all: the tickets of a Throttle
 }
 
 // newClosed returns an episode that admits calls.
@@ -59,8 +63,9 @@ func (b *Breaker) newClosed(mode Mode, now time.Duration) *episode {
 	s := b.set
 	return &episode{
 		b: b, state: Closed, mode: mode, window: newWindow(s.window, s.countWindow, now),
-		plain:   s.slowCall == 0,
-		clocked: s.slowCall > 0 || s.window > 0,
+		plain:    s.slowCall == 0,
+		clocked:  s.slowCall > 0 || s.window > 0,
+		lockFree: s.countWindow == 0,
 	}
 }
 
@@ -172,24 +177,44 @@ func (b *Breaker) unlock() {
 	}
 }
 
-// finish records the result of an admitted call. A fast success in a closed
-// breaker ends in the first lines, without a lock.
-func (b *Breaker) finish(t Ticket, outcome Outcome, cause error) {
+// succeed records a success. A fast one in a closed breaker ends here, without
+// a lock: one addition, and one reading of the clock if there is a time window.
+func (b *Breaker) succeed(t *Ticket) {
+	ep := t.ep
+	var now time.Duration
+	if ep.clocked {
+		now = b.now()
+	}
+	if !ep.lockFree || b.slow(t, now) {
+		b.finishSlow(t, Success, now, nil)
+		return
+	}
+	switch word, counted := ep.window.ring.success(now); {
+	case !counted || word&sealed != 0:
+		chaos.Point("circuitbreaker: success found a seal or the end of a bucket")
+		b.finishSlow(t, Success, now, nil)
+	case word&full != 0:
+		b.halve(ep)
+	}
+}
+
+// slow reports whether a call that ends now was slow.
+func (b *Breaker) slow(t *Ticket, now time.Duration) bool {
+	limit := b.set.slowCall
+	return limit > 0 && now-t.start >= limit
+}
+
+// finish records the result of an admitted call.
+func (b *Breaker) finish(t *Ticket, outcome Outcome, cause error) {
+	if outcome == Success {
+		b.succeed(t)
+		return
+	}
 	var now time.Duration
 	if t.ep.clocked {
 		now = b.now()
 	}
-	slow := b.set.slowCall > 0 && now-t.start >= b.set.slowCall
-	if w := t.ep.window; w != nil && w.last == nil && outcome == Success && !slow {
-		if word, ok := w.ring.success(now); ok && word&(sealed|full) == 0 {
-			return
-		} else if ok && word&sealed == 0 {
-			b.halve(t.ep)
-			return
-		}
-		chaos.Point("circuitbreaker: success found a seal or the end of a bucket")
-	}
-	b.finishSlow(t, outcome, slow, now, cause)
+	b.finishSlow(t, outcome, now, cause)
 }
 
 // halve makes room in a bucket of more calls than a word can count.
@@ -203,7 +228,8 @@ func (b *Breaker) halve(ep *episode) {
 
 // finishSlow records what needs the mutex: a failure, a slow call, the result
 // of a probe, one that comes too late, and any in a count window.
-func (b *Breaker) finishSlow(t Ticket, outcome Outcome, slow bool, now time.Duration, cause error) {
+func (b *Breaker) finishSlow(t *Ticket, outcome Outcome, now time.Duration, cause error) {
+	slow := b.slow(t, now)
 	b.mu.Lock()
 	switch ep := t.ep; {
 	case b.cur.Load() != ep:

@@ -112,7 +112,7 @@ func (b *Breaker) admitProbe(ep *episode) (Ticket, error) {
 }
 
 // finishProbe records the result of a probe. It requires mu.
-func (b *Breaker) finishProbe(t Ticket, outcome Outcome, slow bool, now time.Duration, cause error) {
+func (b *Breaker) finishProbe(t *Ticket, outcome Outcome, slow bool, now time.Duration, cause error) {
 	ep := t.ep
 	p := ep.probes
 	if b.expire(ep, now) {

@@ -60,6 +60,7 @@ type Throttle struct {
 	classify     func(error) Outcome
 	base         time.Time
 
+	tickets  episode // what the tickets point to
 	shed     diffusion
 	rejected atomic.Uint64
 
@@ -82,6 +83,7 @@ func NewThrottle(c ThrottleConfig) (*Throttle, error) {
 		classify:  c.Classify,
 		base:      time.Now(),
 	}
+	t.tickets.throttle = t
 	t.ring.init(orDefault(c.Window, 2*time.Minute), 0)
 	return t, nil
 }
@@ -116,7 +118,7 @@ func (t *Throttle) Allow() (Ticket, error) {
 	if !t.admit() {
 		return Ticket{}, ErrThrottled
 	}
-	return Ticket{throttle: t}, nil
+	return Ticket{ep: &t.tickets}, nil
 }
 
 func (t *Throttle) made() {

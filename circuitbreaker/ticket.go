@@ -6,10 +6,9 @@ import "time"
 // use. The zero Ticket is inert: Done and Cancel do nothing. A Ticket is for
 // one goroutine at a time.
 type Ticket struct {
-	ep       *episode  // of a Breaker
-	throttle *Throttle // of a Throttle
-	start    time.Duration
-	probe    probeID
+	ep    *episode      // under which the call was admitted; nil: inert
+	start time.Duration // of the call, where somebody asks
+	probe probeID
 }
 
 // Done records the result of the call, by Classify. The second and later calls
@@ -18,15 +17,13 @@ type Ticket struct {
 func (t *Ticket) Done(err error) {
 	c := t.take()
 	switch {
-	case c.ep != nil:
-		b := c.ep.b
-		if b.set.classify == nil && err == nil {
-			b.finish(c, Success, nil)
-			return
-		}
-		b.classified(c, err)
-	case c.throttle != nil:
-		c.throttle.classified(err)
+	case c.ep == nil:
+	case c.ep.throttle != nil:
+		c.ep.throttle.classified(err)
+	case err == nil && c.ep.b.set.classify == nil:
+		c.ep.b.succeed(&c)
+	default:
+		c.ep.b.classified(&c, err)
 	}
 }
 
@@ -35,10 +32,11 @@ func (t *Ticket) Done(err error) {
 func (t *Ticket) Cancel() {
 	c := t.take()
 	switch {
-	case c.ep != nil:
-		c.ep.b.finish(c, Ignored, nil)
-	case c.throttle != nil:
-		c.throttle.accept()
+	case c.ep == nil:
+	case c.ep.throttle != nil:
+		c.ep.throttle.accept()
+	default:
+		c.ep.b.finish(&c, Ignored, nil)
 	}
 }
 
@@ -54,7 +52,7 @@ func (t *Ticket) take() Ticket {
 
 // classified ends a call by what Classify says. A panic or Goexit of Classify
 // is a failure.
-func (b *Breaker) classified(t Ticket, err error) {
+func (b *Breaker) classified(t *Ticket, err error) {
 	classified := false
 	defer func() {
 		if !classified {
