@@ -2,6 +2,7 @@ package circuitbreaker
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,7 @@ import (
 // ThrottleConfig configures a Throttle. The zero ThrottleConfig is valid.
 type ThrottleConfig struct {
 	// K: calls start to be shed when requests exceed K times accepts. At least
-	// 1. 0: 2.
+	// 1 and finite. 0: 2.
 	K float64
 
 	// Window of the request and accept counts, in 10 buckets; at least 1 ms. 0:
@@ -28,8 +29,8 @@ type ThrottleConfig struct {
 
 func (c *ThrottleConfig) check() error {
 	switch {
-	case c.K != 0 && !(c.K >= 1):
-		return configError("K", "at least 1", c.K)
+	case c.K != 0 && !(c.K >= 1 && c.K <= math.MaxFloat64):
+		return configError("K", "at least 1 and finite", c.K)
 	case c.Window != 0 && c.Window < minWindow:
 		return configError("Window", "at least 1ms", c.Window)
 	case c.MaxReject != 0 && !(c.MaxReject > 0 && c.MaxReject < 1):
