@@ -146,7 +146,7 @@ func TestFullBucket(t *testing.T) {
 		assert.Equal(t, before.Total.Slow, after.Total.Slow)
 		r.words[0].Store(full - 1)
 		do(b, 1, fail)
-		assert.Equal(t, Counts{Successes: full / 2, Failures: 1, Slow: 250}, b.Stats().Window)
+		assert.Equal(t, Counts{Successes: full/2 - 1, Failures: 1, Slow: 125}, b.Stats().Window)
 		r.words[0].Store(full + 5)
 		b.halve(&episode{}) // somebody whose episode is over
 		assert.EqualValues(t, full+5, r.words[0].Load())
