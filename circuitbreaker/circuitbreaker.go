@@ -1,4 +1,101 @@
-// Package circuitbreaker stops calling a dependency that is failing.
+// Package circuitbreaker stops calling a dependency that is failing, lets it
+// recover, and comes back without a stampede.
+//
+// A breaker watches the results of calls. When too many of them fail or are too
+// slow it opens: calls are rejected at once and cost neither side anything.
+// After a while it lets a few probes through, and closes again if they succeed.
+//
+//	b, err := circuitbreaker.New(circuitbreaker.Config{Name: "payments", ConsecutiveFailures: 5})
+//	if err != nil { ... }
+//	err = b.Do(ctx, func(ctx context.Context) error { return pay(ctx, order) })
+//	if errors.Is(err, circuitbreaker.ErrOpen) {
+//		return queueForLater(order)
+//	}
+//
+// # Choosing
+//
+//   - [Breaker] guards one dependency that is either up or down.
+//     ConsecutiveFailures is the cheapest rule and right for little traffic;
+//     FailureRate is for traffic of which some always fails; SlowCallDuration
+//     catches the dependency that hangs before its callers give up.
+//   - [Group] keeps a breaker per host or tenant, bounded in number, and bounds
+//     how many of them may be open at the same time.
+//   - [Throttle] is for a backend that is overloaded rather than down: it sheds
+//     the part of the calls that would be refused anyway.
+//   - Package circuitbreakerhttp guards an http.Client.
+//
+// [Breaker.Do] and [Do] wrap a function; [Breaker.Allow] and a [Ticket] guard a
+// call that begins here and ends elsewhere. Give each call a context with a
+// deadline: a breaker learns from a call when it ends. To limit what runs at
+// the same time use a semaphore (golang.org/x/sync/semaphore), to limit a rate
+// package tokenbucket. A single caller that retries with backoff needs no
+// breaker.
+//
+// # Algorithm
+//
+// The states are those of Michael Nygard's "Release It!":
+//
+//	         a rule holds                    the open time is over
+//	Closed ----------------> Open --------------------------------> HalfOpen
+//	   ^                       ^   a probe failed, or hung:            |
+//	   |                       +---- twice as long, up to a cap -------+
+//	   |                                                               |
+//	   +----------------- enough probes succeeded ---------------------+
+//	       (and the load returns over RecoveryRamp)
+//
+// The textbook version has no HalfOpen: when its time is over, all who wait
+// call at once. Here exactly Probes calls are in flight at once; the open time
+// has a random part, so that the instances of a service do not probe in step;
+// and a timer ends it, so that HalfOpen is reported without traffic.
+//
+// Each stay in a state is an episode, an object of its own, and a call keeps
+// the one that admitted it. A result belongs to that episode or, if it is over,
+// to nobody: it is counted as Discarded. So a call that began before the
+// breaker opened cannot close it, and one that hung through an outage cannot
+// open it again. A probe that hangs, panics, exits or whose Ticket is lost
+// cannot wedge the breaker: the first reopens it at ProbeTimeout.
+//
+// The time window has ten buckets. A result is counted at its end, for more
+// than 9/10 of Window and never longer than Window; so calls that take longer
+// than the window count as well. A count window holds exactly the last results.
+// Rates are compared as whole numbers, in parts per million: at 7 % seven of a
+// hundred open, and six do not. The rules look when a failure or a slow call is
+// recorded, in the order consecutive, failure rate, slow-call rate.
+//
+// A caller that cancels its own context says nothing about the dependency;
+// a deadline does. A panic or runtime.Goexit is a failure.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use. Allow, Done, Cancel, State, Trip,
+// Reset and SetMode are linearizable. In a Closed breaker without a count
+// window a fast success takes no lock: one atomic load, one addition, and with
+// a time window one reading of the clock, which is most of the price. A
+// rejection by an Open breaker is a load and an addition. Failures, slow calls,
+// probes and count windows take a mutex.
+//
+// Code of the user never runs under a lock: fn, Classify and OnStateChange may
+// call any method of the same breaker, panic or exit. OnStateChange is called
+// for each change exactly once, in order, by the goroutine that made the change
+// or by one that is delivering already; a panic in it reaches that goroutine.
+// It is called by the goroutine of a timer for ReasonOpenElapsed and
+// ReasonProbeTimeout, where a panic ends the program.
+//
+// Do, Allow, Done, Cancel, State and Stats, rejections, Group.Get of a present
+// key and Throttle.Do allocate nothing. A Breaker takes at most 2 KiB, with a
+// count window of n results at most 1 KiB and n/4 bytes. Inside a
+// testing/synctest bubble all times are exact; a Breaker that was made outside
+// works inside as one on which no time has passed, but must not be used on both
+// sides at the same time.
+//
+// # Limits
+//
+// The state is that of one process. Calls that hang are seen when they end, not
+// before. A bucket that counts more than 2^31 calls is halved: its rates stay,
+// the counts of Stats.Window do not. An OnStateChange that never returns lets
+// the changes behind it pile up. All successes go to one counter; on machines
+// with many cores that cache line is the limit (not striped, since the two
+// cores on which this was measured cannot show a gain).
 package circuitbreaker
 
 import (
@@ -138,7 +235,8 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 	if fn == nil {
 		panic("circuitbreaker: nil function")
 	}
-	t, err := b.enter(ctx)
+	var t Ticket
+	err := b.enter(ctx, &t)
 	if err != nil {
 		return err
 	}
@@ -165,7 +263,8 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 		panic("circuitbreaker: nil function")
 	}
 	var value T
-	t, err := b.enter(ctx)
+	var t Ticket
+	err := b.enter(ctx, &t)
 	if err != nil {
 		return value, err
 	}
@@ -186,16 +285,21 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 	return value, err
 }
 
-// enter is the beginning of a guarded call.
-func (b *Breaker) enter(ctx context.Context) (Ticket, error) {
+// enter is the beginning of a guarded call: it fills t in.
+func (b *Breaker) enter(ctx context.Context, t *Ticket) (err error) {
 	ep := b.current()
-	if ctx.Err() != nil {
-		return Ticket{}, contextError(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return contextError(ctx)
+	case ep.plain:
+		t.ep = ep
+	case ep.state == Open:
+		b.rejected.Add(1)
+		return ep.rejection
+	default:
+		*t, err = b.admit(ep)
 	}
-	if ep.plain {
-		return Ticket{ep: ep}, nil
-	}
-	return b.admit(ep)
+	return err
 }
 
 // outcomeOf classifies the result of a call that knew ctx.

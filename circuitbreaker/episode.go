@@ -108,14 +108,22 @@ func (b *Breaker) newHalfOpen(open *episode) *episode {
 
 // current returns the present episode.
 func (b *Breaker) current() *episode {
+	if b != nil {
+		if ep := b.cur.Load(); ep != nil {
+			return ep
+		}
+	}
+	return b.unmade()
+}
+
+// unmade is outlined so that current can be inlined.
+//
+//go:noinline
+func (b *Breaker) unmade() *episode {
 	if b == nil {
 		panic("circuitbreaker: nil Breaker")
 	}
-	ep := b.cur.Load()
-	if ep == nil {
-		panic("circuitbreaker: Breaker not made by New")
-	}
-	return ep
+	panic("circuitbreaker: Breaker not made by New")
 }
 
 // goTo replaces the present episode. It requires mu, which makes it the only

@@ -98,3 +98,10 @@ func exits(f func()) (panicked any) {
 }
 
 var quick = Config{ConsecutiveFailures: 3, OpenDuration: time.Second, NoJitter: true, ProbeTimeout: 30 * time.Second}
+
+func (c *Counts) sub(other Counts) {
+	c.Successes -= other.Successes
+	c.Failures -= other.Failures
+	c.Slow -= other.Slow
+	c.Ignored -= other.Ignored
+}

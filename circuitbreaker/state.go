@@ -100,13 +100,6 @@ func (c *Counts) add(other Counts) {
 	c.Ignored += other.Ignored
 }
 
-func (c *Counts) sub(other Counts) {
-	c.Successes -= other.Successes
-	c.Failures -= other.Failures
-	c.Slow -= other.Slow
-	c.Ignored -= other.Ignored
-}
-
 // count adds one result.
 func (c *Counts) count(outcome Outcome, slow bool) {
 	switch outcome {

@@ -2,8 +2,8 @@ package circuitbreaker
 
 import "time"
 
-// window is what a Closed episode counts: everything in ring and, with a count
-// window, the last results as well. Except for fast successes it belongs to the
+// window is what a Closed episode counts: in ring or, with a count window, the
+// last results and in ring.gone the total. Except for fast successes it belongs to the
 // holder of Breaker.mu.
 type window struct {
 	ring ring
@@ -27,10 +27,12 @@ func newWindow(length time.Duration, size int, now time.Duration) *window {
 
 // count counts a result other than Ignored.
 func (w *window) count(outcome Outcome, slow bool) {
-	w.ring.count(outcome, slow)
-	if w.last != nil {
-		w.last.count(outcome != Success, slow)
+	if w.last == nil {
+		w.ring.count(outcome, slow)
+		return
 	}
+	w.ring.gone.count(outcome, slow) // nobody counts without the lock here
+	w.last.count(outcome != Success, slow)
 }
 
 // successes returns how many have been counted since the episode began; all is
