@@ -328,11 +328,12 @@ func (b *Breaker) Allow() (Ticket, error) {
 // when the state changes under its hands.
 func (b *Breaker) admit(ep *episode) (Ticket, error) {
 	for {
-		switch {
-		case ep.state == Open:
+		switch ep.state {
+		case Open:
 			return b.reject(ep)
-		case ep.state == Closed:
+		case Closed:
 			return b.admitClosed(ep)
+		default:
 		}
 		if t, err := b.admitProbe(ep); t.ep != nil || err != nil {
 			return t, err

@@ -53,9 +53,9 @@ func TestNewRejects(t *testing.T) {
 		b, err := New(c)
 		assert.Nil(t, b, want)
 		require.ErrorIs(t, err, ErrConfig)
-		assert.EqualError(t, err, "circuitbreaker: invalid config: "+want)
+		require.EqualError(t, err, "circuitbreaker: invalid config: "+want)
 		_, err = NewGroup[string](GroupConfig{Breaker: c})
-		assert.EqualError(t, err, "circuitbreaker: invalid config: "+want)
+		require.EqualError(t, err, "circuitbreaker: invalid config: "+want)
 	}
 }
 
@@ -209,10 +209,10 @@ func TestDoReturnsWhatFnReturns(t *testing.T) {
 			assert.Equal(t, before, runtime.NumGoroutine())
 			return errDown
 		})
-		assert.Same(t, errDown, err) //nolint:testifylint // the very same
+		assert.Same(t, errDown, err)
 		v, err := Do(ctx, b, func(got context.Context) (string, error) { return "partial", errDown })
 		assert.Equal(t, "partial", v)
-		assert.Same(t, errDown, err) //nolint:testifylint // the very same
+		assert.Same(t, errDown, err)
 		v, err = Do(ctx, b, func(context.Context) (string, error) { return "whole", nil })
 		assert.Equal(t, "whole", v)
 		assert.NoError(t, err)
@@ -298,7 +298,7 @@ func TestOpenError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		e := &OpenError{Name: "payments", State: Open, Until: now.Add(3 * time.Second), Cause: errDown}
-		var err error = fmt.Errorf("pay: %w", e)
+		err := fmt.Errorf("pay: %w", e)
 		assert.ErrorIs(t, err, ErrOpen)
 		assert.ErrorIs(t, err, errDown)
 		assert.NotErrorIs(t, err, ErrThrottled)
@@ -339,7 +339,7 @@ func TestClassify(t *testing.T) {
 		hook = func(error) Outcome { return Ignored }
 		do(b, 1, fail)
 		assert.Equal(t, Counts{Failures: 1, Ignored: 1}, total())
-		hook = func(err error) Outcome {
+		hook = func(error) Outcome {
 			b.Stats()
 			b.Reset()
 			b.Trip(time.Hour)

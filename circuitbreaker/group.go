@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -138,7 +139,7 @@ func (s *shard[K]) use(m *member) *Breaker {
 // the key is made by a method of the user.
 func (g *Group[K]) add(s *shard[K], key K) *Breaker {
 	b := newBreaker(g.set, g.name+"["+fmt.Sprint(key)+"]", &g.quota)
-	if key != key { //nolint:gocritic,staticcheck // NaN
+	if key != key { //nolint:gocritic // NaN
 		b.quota = nil
 		return b
 	}
@@ -246,9 +247,7 @@ func (s *shard[K]) shrink() {
 		return
 	}
 	smaller := make(map[K]*member, len(s.members))
-	for k, m := range s.members {
-		smaller[k] = m
-	}
+	maps.Copy(smaller, s.members)
 	s.members, s.peak = smaller, len(smaller)
 }
 

@@ -19,7 +19,7 @@ func drawConfig(t *rapid.T) Config {
 		ProbeTimeout:   rapid.SampledFrom([]time.Duration{1500 * time.Millisecond, time.Minute}).Draw(t, "ProbeTimeout"),
 		RecoveryRamp:   rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(t, "RecoveryRamp"),
 	}
-	c.MaxOpenDuration = c.OpenDuration * time.Duration(rapid.IntRange(1, 5).Draw(t, "MaxOpenDuration"))
+	c.MaxOpenDuration = time.Duration(rapid.IntRange(1, 5).Draw(t, "MaxOpenDuration")) * time.Second
 	rules := rapid.IntRange(1, 7).Draw(t, "rules")
 	if rules&1 != 0 {
 		c.ConsecutiveFailures = rapid.IntRange(1, 6).Draw(t, "ConsecutiveFailures")

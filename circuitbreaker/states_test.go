@@ -142,9 +142,10 @@ func TestOpenTimeGrows(t *testing.T) {
 	bubble(t, c, func(t *testing.T, b *Breaker, _ *log) {
 		for range 2 {
 			do(b, 3, fail)
-			for _, want := range []time.Duration{1, 2, 4, 5, 5} {
-				require.Equal(t, want*time.Second, time.Until(b.Stats().Until))
-				sleep(want * time.Second)
+			for _, seconds := range []int{1, 2, 4, 5, 5} {
+				want := time.Duration(seconds) * time.Second
+				require.Equal(t, want, time.Until(b.Stats().Until))
+				sleep(want)
 				do(b, 1, fail)
 			}
 			sleep(5 * time.Second)
@@ -282,9 +283,9 @@ func TestProbeTimeout(t *testing.T) {
 	c.Probes, c.ProbeSuccesses, c.MaxOpenDuration = 3, 10, time.Minute
 	bubble(t, c, func(t *testing.T, b *Breaker, l *log) {
 		halfOpen(t, b)
-		quickly, hung := allow(t, b), (*Ticket)(nil)
+		quickly := allow(t, b)
 		time.Sleep(10 * time.Second)
-		hung = allow(t, b)
+		hung := allow(t, b)
 		quickly.Done(nil)
 		time.Sleep(30*time.Second - 1)
 		ok := allow(t, b)
@@ -482,7 +483,6 @@ func TestModes(t *testing.T) {
 		_, err := b.Allow()
 		assert.Equal(t, &OpenError{State: Open}, err)
 		assert.Zero(t, b.Stats().Until)
-		late = nil
 		b.SetMode(ModeMetricsOnly)
 		assert.Equal(t, []string{"open->closed: mode"}, l.take())
 		assert.Equal(t, 100, do(b, 100, fail), "no rule opens")

@@ -81,8 +81,8 @@ func TestNewRejects(t *testing.T) {
 
 func TestNilAndZero(t *testing.T) {
 	for _, f := range []func(){
-		func() { _, _ = (*Transport)(nil).RoundTrip(nil) }, //nolint:bodyclose // panics
-		func() { _, _ = new(Transport).RoundTrip(nil) },    //nolint:bodyclose // panics
+		func() { _, _ = (*Transport)(nil).RoundTrip(nil) },
+		func() { _, _ = new(Transport).RoundTrip(nil) },
 		func() { (*Transport)(nil).CloseIdleConnections() },
 		func() { new(Transport).CloseIdleConnections() },
 	} {
@@ -112,7 +112,7 @@ func TestStatuses(t *testing.T) {
 		}
 	})
 	b := newBreaker(t)
-	transport := newTransport(t, Config{Breaker: b, Base: answer(404, ""), Failure: func(r *http.Response) bool { return r.StatusCode == 404 }})
+	transport := newTransport(t, Config{Breaker: b, Base: answer(http.StatusNotFound, ""), Failure: func(r *http.Response) bool { return r.StatusCode == http.StatusNotFound }})
 	_, err := transport.RoundTrip(request(t.Context(), nil))
 	require.NoError(t, err)
 	_, err = transport.RoundTrip(request(t.Context(), nil))
@@ -190,7 +190,7 @@ func TestOwnCancel(t *testing.T) {
 func TestPanics(t *testing.T) {
 	received := &body{}
 	give := base(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, Body: received}, nil
+		return &http.Response{StatusCode: http.StatusOK, Body: received}, nil
 	})
 	for name, c := range map[string]Config{
 		"Base panics":    {Base: base(func(*http.Request) (*http.Response, error) { panic("x") })},

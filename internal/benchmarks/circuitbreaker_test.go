@@ -117,7 +117,7 @@ func BenchmarkCircuitbreakerTenth(b *testing.B) {
 		}
 		benchCircuitbreaker(b, name, func(i int) bool {
 			if i%10 == 9 {
-				return d.Do(ctx, circuitbreakerFail) == errCircuitbreakerDown
+				return errors.Is(d.Do(ctx, circuitbreakerFail), errCircuitbreakerDown)
 			}
 			return d.Do(ctx, circuitbreakerOK) == nil
 		})
