@@ -215,7 +215,7 @@ func TestDoReturnsWhatFnReturns(t *testing.T) {
 		assert.Same(t, errDown, err)
 		v, err = Do(ctx, b, func(context.Context) (string, error) { return "whole", nil })
 		assert.Equal(t, "whole", v)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		assert.Equal(t, Counts{Successes: 1, Failures: 2}, b.Stats().Total)
 		b.Trip(time.Second)
 		v, err = Do(ctx, b, func(context.Context) (string, error) { panic("called") })
@@ -394,7 +394,7 @@ func TestNestedDo(t *testing.T) {
 		err := b.Do(t.Context(), func(ctx context.Context) error {
 			return b.Do(ctx, func(ctx context.Context) error { return b.Do(ctx, fail) })
 		})
-		assert.ErrorIs(t, err, errDown)
+		require.ErrorIs(t, err, errDown)
 		assert.Equal(t, Open, b.State(), "three results")
 	})
 }

@@ -3,6 +3,7 @@ package circuitbreaker
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -49,14 +50,11 @@ func TestGroupGet(t *testing.T) {
 	assert.Equal(t, 2, g.Len())
 	b.SetMode(ModeForcedOpen)
 	_, err := b.Allow()
-	assert.EqualError(t, err, "circuitbreaker: db[b] is open")
+	require.EqualError(t, err, "circuitbreaker: db[b] is open")
 	assert.True(t, g.Delete("a"))
 	assert.False(t, g.Delete("a"))
 	assert.NotSame(t, a, g.Get("a"))
-	seen := map[string]*Breaker{}
-	for k, b := range g.All() {
-		seen[k] = b
-	}
+	seen := maps.Collect(g.All())
 	assert.Equal(t, map[string]*Breaker{"a": g.Get("a"), "b": b}, seen)
 	for range g.All() {
 		g.Delete("a") // the body may call the group

@@ -212,6 +212,7 @@ func TestLinearizable(t *testing.T) {
 				t.Fatalf("%s: not linearizable: %+v", name, ops)
 			case porcupine.Unknown:
 				t.Log(name, "one history took too long to judge")
+			default:
 			}
 		}
 	}

@@ -298,12 +298,12 @@ func (d *driver) allow() error {
 	want, sure := d.m.admits(d.now())
 	ticket, err := d.b.Allow()
 	if sure && want != (err == nil) {
-		return fmt.Errorf("admission %v, want %v", err, want)
+		return fmt.Errorf("admission %w, want %v", err, want)
 	}
 	if err != nil {
 		d.m.rejected++
 		if e, ok := errors.AsType[*OpenError](err); !ok || e.State != d.m.state {
-			return fmt.Errorf("rejected by %v in state %v", err, d.m.state)
+			return fmt.Errorf("rejected by %w in state %v", err, d.m.state)
 		}
 		return nil
 	}
