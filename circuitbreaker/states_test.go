@@ -468,6 +468,25 @@ func TestReset(t *testing.T) {
 	})
 }
 
+// A timer that could not be stopped in time finds another episode and does nothing.
+func TestLateTimer(t *testing.T) {
+	bubble(t, quick, func(t *testing.T, b *Breaker, l *log) {
+		b.Trip(time.Second)
+		open := b.cur.Load()
+		sleep(time.Second)
+		half := b.cur.Load()
+		allow(t, b)
+		b.Reset()
+		l.take()
+		b.openElapsed(open)
+		b.probeElapsed(half)
+		sleep(time.Minute)
+		b.probeElapsed(half)
+		assert.Equal(t, Closed, b.State())
+		assert.Empty(t, l.take())
+	})
+}
+
 func TestModes(t *testing.T) {
 	bubble(t, Config{MinCalls: 1}, func(t *testing.T, b *Breaker, l *log) {
 		b.SetMode(ModeAuto)
