@@ -225,6 +225,19 @@ func TestProbeLimit(t *testing.T) {
 	}
 }
 
+// Who saw a free slot and finds it taken under the lock is rejected.
+func TestProbeThatLostTheRace(t *testing.T) {
+	bubble(t, quick, func(t *testing.T, b *Breaker, _ *log) {
+		halfOpen(t, b)
+		allow(t, b)
+		b.cur.Load().probes.busy.Store(false) // as it looked before
+		_, err := b.Allow()
+		require.ErrorIs(t, err, ErrOpen)
+		require.EqualValues(t, 1, b.Stats().Rejected)
+		b.cur.Load().probes.busy.Store(true)
+	})
+}
+
 func TestProbeVerdicts(t *testing.T) {
 	c := quick
 	c.Probes, c.ProbeSuccesses, c.ProbeFailures = 10, 3, 2
