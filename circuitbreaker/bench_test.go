@@ -3,6 +3,7 @@ package circuitbreaker
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"sync"
 	"testing"
@@ -121,7 +122,7 @@ func BenchmarkFailure(b *testing.B) {
 	errDown := errors.New("down")
 	fail := func(context.Context) error { return errDown }
 	run(b, "impl=textbook", &textbook{}, fail)
-	run(b, "impl=mainstay/rule=time", mustNew(b, Config{MinCalls: 1 << 60}), fail)
+	run(b, "impl=mainstay/rule=time", mustNew(b, Config{MinCalls: math.MaxInt}), fail)
 }
 
 // BenchmarkThrottle is a healthy backend.

@@ -270,7 +270,7 @@ func TestGroupMemoryReturns(t *testing.T) {
 	}
 	n := 1_000_000
 	if testing.Short() || raceEnabled {
-		n = 50_000
+		n = 5_000
 	}
 	g := newGroup[int](t, GroupConfig{MaxKeys: 1000})
 	for i := range 2000 {

@@ -26,7 +26,7 @@ func TestEpochs(t *testing.T) {
 			}
 		}
 	}
-	assert.EqualValues(t, math.MaxInt64, startOf(11, forever), "saturated")
+	assert.Equal(t, int64(math.MaxInt64), startOf(11, forever), "saturated")
 	assert.EqualValues(t, 10, epochAt(forever, forever))
 	assert.Zero(t, epochAt(-1, 1_000_000))
 }
@@ -149,7 +149,7 @@ func TestFullBucket(t *testing.T) {
 		assert.Equal(t, Counts{Successes: full/2 - 1, Failures: 1, Slow: 125}, b.Stats().Window)
 		r.words[0].Store(full + 5)
 		b.halve(&episode{}) // somebody whose episode is over
-		assert.EqualValues(t, full+5, r.words[0].Load())
+		assert.Equal(t, uint64(full+5), r.words[0].Load())
 	})
 }
 
