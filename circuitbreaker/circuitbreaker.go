@@ -67,8 +67,8 @@
 //
 // # Concurrency
 //
-// All methods are safe for concurrent use. Allow, Done, Cancel, State, Trip,
-// Reset and SetMode are linearizable. In a Closed breaker without a count
+// All methods are safe for concurrent use. Allow, Done, State, Trip and
+// Reset are linearizable. In a Closed breaker without a count
 // window a fast success takes no lock: one atomic load, one addition, and with
 // a time window one reading of the clock, which is most of the price. A
 // rejection by an Open breaker is a load and an addition. Failures, slow calls,

@@ -335,7 +335,7 @@ func TestProbeEndsAtTheTimeout(t *testing.T) {
 		allow(t, b)
 		time.Sleep(30 * time.Second)
 		_, err := b.Allow()
-		assert.ErrorIs(t, err, ErrOpen, "an admission at that instant finds it open")
+		require.ErrorIs(t, err, ErrOpen, "an admission at that instant finds it open")
 		assert.Equal(t, Open, b.State())
 	})
 }
@@ -361,7 +361,7 @@ func TestCopiedProbeTicket(t *testing.T) {
 		assert.Equal(t, 1, b.Stats().Probes)
 		_, _ = allow(t, b), second
 		_, err := b.Allow()
-		assert.ErrorIs(t, err, ErrOpen)
+		require.ErrorIs(t, err, ErrOpen)
 		second.Done(nil)
 	})
 }

@@ -43,7 +43,7 @@ func TestNewThrottleRejects(t *testing.T) {
 	}
 	th := newThrottle(t, ThrottleConfig{K: math.MaxFloat64, Window: forever, MaxReject: 1e-300})
 	for range 100 {
-		assert.NoError(t, th.Do(t.Context(), ok))
+		require.NoError(t, th.Do(t.Context(), ok))
 		assert.ErrorIs(t, th.Do(t.Context(), fail), errDown)
 	}
 }
