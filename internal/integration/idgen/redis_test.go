@@ -214,12 +214,10 @@ func TestFailoverKeepsAnAcknowledgedClaim(t *testing.T) {
 // holder stops for good by its next extension.
 func TestFailoverForgetsAnUnseenClaim(t *testing.T) {
 	c := newCluster(t)
-	c.replica.Stop()
+	require.NoError(t, connect(t, c.replica.Addr()).Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(), "cut off from the primary")
 	first, err := c.lease(t)
 	require.NoError(t, err)
 	defer first.Close()
-	c.primary.Kill()
-	c.replica.Cont()
 	c.failOver(t)
 	second, err := c.lease(t)
 	require.NoError(t, err)

@@ -91,7 +91,7 @@ func TestStartSaysWhyAServerDoesNotStart(t *testing.T) {
 		Start(r, "-c", "no_such_setting=1")
 	}()
 	<-done
-	assert.Contains(t, r.Failed, "no_such_setting")
+	assert.Contains(t, r.FatalText, "no_such_setting")
 }
 
 func TestBinariesPrefersThePath(t *testing.T) {

@@ -99,14 +99,14 @@ func missing(t *testing.T, require string) *Recorder {
 
 func TestMissingSkipsAndSaysWhatToInstall(t *testing.T) {
 	r := missing(t, "")
-	assert.Equal(t, "redis-server is not installed: apt-get install redis", r.Skipped)
-	assert.Empty(t, r.Failed)
+	assert.Equal(t, "redis-server is not installed: apt-get install redis", r.SkipText)
+	assert.Empty(t, r.FatalText)
 }
 
 func TestMissingFailsWhereServersAreRequired(t *testing.T) {
 	r := missing(t, "1")
-	assert.Equal(t, "redis-server is not installed: apt-get install redis (REQUIRE_SERVERS=1)", r.Failed)
-	assert.Empty(t, r.Skipped)
+	assert.Equal(t, "redis-server is not installed: apt-get install redis (REQUIRE_SERVERS=1)", r.FatalText)
+	assert.Empty(t, r.SkipText)
 }
 
 func TestUnprivileged(t *testing.T) {

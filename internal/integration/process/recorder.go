@@ -11,17 +11,17 @@ import (
 // ends it.
 type Recorder struct {
 	testing.TB
-	Skipped, Failed string
+	SkipText, FatalText string
 }
 
 // Helper does nothing.
 func (r *Recorder) Helper() {}
 
 // Skipf notes the text and goes on.
-func (r *Recorder) Skipf(format string, args ...any) { r.Skipped = fmt.Sprintf(format, args...) }
+func (r *Recorder) Skipf(format string, args ...any) { r.SkipText = fmt.Sprintf(format, args...) }
 
 // Fatalf notes the text and ends the goroutine.
 func (r *Recorder) Fatalf(format string, args ...any) {
-	r.Failed = fmt.Sprintf(format, args...)
+	r.FatalText = fmt.Sprintf(format, args...)
 	runtime.Goexit()
 }

@@ -111,7 +111,7 @@ func TestStartSaysWhyAServerDoesNotStart(t *testing.T) {
 		Start(r, "--no-such-option", "1")
 	}()
 	<-done
-	assert.Contains(t, r.Failed, "no-such-option")
+	assert.Contains(t, r.FatalText, "no-such-option")
 }
 
 func TestStartNeedsTheProgram(t *testing.T) {
@@ -119,5 +119,5 @@ func TestStartNeedsTheProgram(t *testing.T) {
 	t.Setenv("REQUIRE_SERVERS", "")
 	r := &process.Recorder{TB: t}
 	assert.Nil(t, Start(r))
-	assert.Contains(t, r.Skipped, "apt-get install redis-server")
+	assert.Contains(t, r.SkipText, "apt-get install redis-server")
 }
