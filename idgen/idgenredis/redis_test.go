@@ -131,8 +131,19 @@ func TestReplies(t *testing.T) {
 
 func TestMalformedReplies(t *testing.T) {
 	for _, reply := range []any{
-		nil, int64(1), "OK", []any{}, []any{int64(1)}, []any{int64(1), nil}, []any{"x", "7"}, []any{1.5, 7}, []any{int64(10), int64(7)},
-		[]any{int64(-2), int64(7)}, []any{int64(5), int64(0)}, []any{int64(5), int64(-7)}, []int64{5, 7}, map[string]int{}, errors.New("x"),
+		nil, int64(1), "OK",
+		[]any{},
+		[]any{int64(1)},
+		[]any{int64(1), nil},
+		[]any{"x", "7"},
+		[]any{1.5, 7},
+		[]any{int64(10), int64(7)},
+		[]any{int64(-2), int64(7)},
+		[]any{int64(5), int64(0)},
+		[]any{int64(5), int64(-7)},
+		[]int64{5, 7},
+		map[string]int{},
+		errors.New("x"),
 	} {
 		_, _, err := store(t, &scripted{reply: reply}).Claim(t.Context(), 10, time.Second)
 		require.Error(t, err, "%v", reply)
