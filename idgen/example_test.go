@@ -39,7 +39,7 @@ func Example_textbook() {
 		}
 	}
 	fmt.Println(duplicates, "duplicates")
-	// Output: 1976 duplicates
+	// Output: 2048 duplicates
 }
 
 // What an id is made of.
@@ -54,7 +54,7 @@ func ExampleLayout_FirstAt() {
 	day := time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)
 	l := idgen.Snowflake()
 	fmt.Printf("SELECT * FROM events WHERE id >= %d AND id < %d\n", l.FirstAt(day), l.FirstAt(day.AddDate(0, 0, 1)))
-	// Output: SELECT * FROM events WHERE id >= 3197638410240000000 AND id < 3198000797122560000
+	// Output: SELECT * FROM events WHERE id >= 3198072913920000000 AND id < 3198435301785600000
 }
 
 // How long a layout lasts, and how many nodes it has.
@@ -64,7 +64,7 @@ func ExampleLayout() {
 	l.NodeBits = 25
 	fmt.Println(l.Validate())
 	// Output:
-	// <nil> 4095 2017-06-03
+	// <nil> 4095 2017-06-02
 	// idgen: invalid config: Layout.NodeBits must be 0 to 24, got 25
 }
 
@@ -73,7 +73,7 @@ func ExampleParts() {
 	created := time.Date(2015, 10, 21, 16, 29, 0, 0, time.UTC)
 	id, err := idgen.Snowflake().Compose(idgen.Parts{Time: created, Node: 1023, Sequence: 5})
 	fmt.Println(id, err)
-	// Output: 2091236904714989573 <nil>
+	// Output: 2091951650246750213 <nil>
 }
 
 // A batch costs little more than one id, and what was made before an error stays valid.
@@ -173,7 +173,7 @@ func ExampleID() {
 	fmt.Println(err)
 	// Output:
 	// 7 00000000007 0000000000007 "7"
-	// 3541881725423460352 4DgnI6XCKJk 329EDQCEC8000 "3541881725423460352"
+	// 3541881725423460352 4Ddr3zx0VDE 329TAN7G50800 "3541881725423460352"
 	// 9223372036854775807 AzL8n0Y58m7 7ZZZZZZZZZZZZ "9223372036854775807"
 	// idgen: malformed id: decimal "9223372036854775808"
 }
@@ -192,12 +192,12 @@ func ExampleUUID() {
 	// Output: 017f22e2-79b0-7cc3-98c4-dc0c0c07398f 2022-02-22T19:22:22Z <nil>
 }
 
-// A number derived from a host name is three lines, and wrong: of 64 hosts and 1024 numbers two have the same with a
+// A number derived from an address is three lines, and wrong: of 64 hosts and 1024 numbers two have the same with a
 // probability of 86 %.
-func ExampleConfig_hostname() {
+func ExampleConfig_address() {
 	taken := map[uint32]string{}
 	for i := range 64 {
-		host := fmt.Sprintf("web-%d.example.com", i)
+		host := fmt.Sprintf("10.0.0.%d", i)
 		h := fnv.New32a()
 		_, _ = h.Write([]byte(host))
 		node := h.Sum32() % 1024
@@ -207,6 +207,10 @@ func ExampleConfig_hostname() {
 		taken[node] = host
 	}
 	// Output:
+	// 10.0.0.9 and 10.0.0.30 are both 501
+	// 10.0.0.8 and 10.0.0.31 are both 98
+	// 10.0.0.1 and 10.0.0.38 are both 653
+	// 10.0.0.0 and 10.0.0.39 are both 250
 }
 
 func ExampleStats() {
