@@ -271,6 +271,9 @@ func TestNoAllocations(t *testing.T) {
 		"AppendText":      func() { room, _ = id.AppendText(room[:0]) },
 		"UUID.AppendText": func() { room, _ = u.AppendText(room[:0]) },
 	} {
+		if instrumented && (name == "UUID" || name == "UUIDs") {
+			continue // crypto/rand.Read lets its buffer escape under the race detector
+		}
 		assert.Zero(t, testing.AllocsPerRun(100, call), name)
 		require.NoError(t, failed, name)
 	}

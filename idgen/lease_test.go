@@ -376,14 +376,17 @@ func TestStorePanicsOrExits(t *testing.T) {
 func TestStoreReentersTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l *Lease
+		ready := make(chan struct{})
 		store := &fake{}
 		store.extend = func(context.Context, int, time.Duration) error {
+			<-ready
 			l.Node()
 			l.Token()
 			_ = l.Err()
 			return l.Close()
 		}
 		l = lease(t, store)
+		close(ready)
 		time.Sleep(time.Minute)
 		start := time.Now()
 		_ = l.Close()

@@ -6,4 +6,6 @@ package idgen
 const (
 	manyLeases = 100_000
 	manyIDs    = 2_000_000
+
+	instrumented = false
 )

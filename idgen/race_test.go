@@ -5,4 +5,6 @@ package idgen
 const (
 	manyLeases = 5_000
 	manyIDs    = 300_000
+
+	instrumented = true
 )
