@@ -98,7 +98,7 @@ func BenchmarkIDGenSaturated(b *testing.B) {
 	}
 }
 
-// BenchmarkIDGenLatency is 64 goroutines that take an id and then rest for a ms: what one of them waits for, 12 bits a ms. An
+// BenchmarkIDGenLatency is 64 goroutines that take eight ids each: what one of them waits for, at 12 bits a ms. An
 // op is a round of all.
 func BenchmarkIDGenLatency(b *testing.B) {
 	const goroutines, rounds = 64, 8
