@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/mainstay-go/mainstay/internal/integration/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -82,14 +84,14 @@ func TestStartSaysWhyAServerDoesNotStart(t *testing.T) {
 	if _, err := binaries(); err != nil {
 		t.Skip("PostgreSQL is not installed")
 	}
-	r := &recorder{TB: t}
+	r := &process.Recorder{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		Start(r, "-c", "no_such_setting=1")
 	}()
 	<-done
-	assert.Contains(t, r.failed, "no_such_setting")
+	assert.Contains(t, r.FatalText, "no_such_setting")
 }
 
 func TestBinariesPrefersThePath(t *testing.T) {

@@ -84,23 +84,10 @@ func TestFreePort(t *testing.T) {
 	assert.Positive(t, port)
 }
 
-// recorder notes how a test would have ended.
-type recorder struct {
-	testing.TB
-	skipped, failed string
-}
-
-func (r *recorder) Helper()                          {}
-func (r *recorder) Skipf(format string, args ...any) { r.skipped = fmt.Sprintf(format, args...) }
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.failed = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-func missing(t *testing.T, require string) *recorder {
+func missing(t *testing.T, require string) *Recorder {
 	t.Helper()
 	t.Setenv("REQUIRE_SERVERS", require)
-	r := &recorder{TB: t}
+	r := &Recorder{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -112,14 +99,14 @@ func missing(t *testing.T, require string) *recorder {
 
 func TestMissingSkipsAndSaysWhatToInstall(t *testing.T) {
 	r := missing(t, "")
-	assert.Equal(t, "redis-server is not installed: apt-get install redis", r.skipped)
-	assert.Empty(t, r.failed)
+	assert.Equal(t, "redis-server is not installed: apt-get install redis", r.SkipText)
+	assert.Empty(t, r.FatalText)
 }
 
 func TestMissingFailsWhereServersAreRequired(t *testing.T) {
 	r := missing(t, "1")
-	assert.Equal(t, "redis-server is not installed: apt-get install redis (REQUIRE_SERVERS=1)", r.failed)
-	assert.Empty(t, r.skipped)
+	assert.Equal(t, "redis-server is not installed: apt-get install redis (REQUIRE_SERVERS=1)", r.FatalText)
+	assert.Empty(t, r.SkipText)
 }
 
 func TestUnprivileged(t *testing.T) {

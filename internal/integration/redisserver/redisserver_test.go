@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/mainstay-go/mainstay/internal/integration/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -102,20 +104,20 @@ func TestNothingIsLeftBehind(t *testing.T) {
 
 func TestStartSaysWhyAServerDoesNotStart(t *testing.T) {
 	Start(t) // skips where there is no server
-	r := &recorder{TB: t}
+	r := &process.Recorder{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		Start(r, "--no-such-option", "1")
 	}()
 	<-done
-	assert.Contains(t, r.failed, "no-such-option")
+	assert.Contains(t, r.FatalText, "no-such-option")
 }
 
 func TestStartNeedsTheProgram(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("REQUIRE_SERVERS", "")
-	r := &recorder{TB: t}
+	r := &process.Recorder{TB: t}
 	assert.Nil(t, Start(r))
-	assert.Contains(t, r.skipped, "apt-get install redis-server")
+	assert.Contains(t, r.SkipText, "apt-get install redis-server")
 }

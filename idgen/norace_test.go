@@ -1,0 +1,11 @@
+//go:build !race && !chaos && !invariants
+
+package idgen
+
+// The sizes of the big tests, smaller where every step is expensive.
+const (
+	manyLeases = 100_000
+	manyIDs    = 2_000_000
+
+	instrumented = false
+)

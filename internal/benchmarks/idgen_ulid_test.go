@@ -1,0 +1,22 @@
+package benchmarks
+
+import (
+	"encoding/binary"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// idgenUlid is the package's own generator that is safe for concurrent use: monotonic entropy under a mutex.
+var idgenUlid = idgenImpl{
+	name:      "ulid",
+	unordered: true, // the order is in 128 bits
+	wide: func() idgenNext {
+		return func() (uint64, error) {
+			id := ulid.Make()
+			return binary.BigEndian.Uint64(id[8:]), nil
+		}
+	},
+	text: map[string]func() int{"base32": func() int { return len(idgenUlidID.String()) }},
+}
+
+var idgenUlidID = ulid.Make()

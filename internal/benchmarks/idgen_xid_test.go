@@ -1,0 +1,22 @@
+package benchmarks
+
+import (
+	"encoding/binary"
+
+	"github.com/rs/xid"
+)
+
+// idgenXid has a counter of 24 bits that starts anywhere and wraps around.
+var idgenXid = idgenImpl{
+	name:      "xid",
+	unordered: true,
+	wide: func() idgenNext {
+		return func() (uint64, error) {
+			id := xid.New()
+			return binary.BigEndian.Uint64(id[4:]), nil
+		}
+	},
+	text: map[string]func() int{"base32": func() int { return len(idgenXidID.String()) }},
+}
+
+var idgenXidID = xid.New()
