@@ -80,6 +80,20 @@ func TestIdleKeysGoFirst(t *testing.T) {
 	}
 }
 
+// Wherever the one idle key of a sample stands, it goes.
+func TestIdleKeyAnywhere(t *testing.T) {
+	for range 50 { // as many tables, each with its own hash
+		l := mustNew(t, Config[int]{Limit: Limit{Rate: tokenbucket.PerHour(10)}, MaxKeys: sample})
+		for key := range sample {
+			require.True(t, l.AllowN(key, 5))
+		}
+		l.Return(3, 5)
+		require.True(t, l.Allow(sample))
+		require.Equal(t, Stats{Keys: sample, Allowed: sample + 1, EvictedIdle: 1}, l.Stats())
+		require.True(t, l.AllowN(3, 10))
+	}
+}
+
 // Memory follows the load without a goroutine and without Prune: each new key drops two that are idle.
 func TestNewKeysDropIdleOnes(t *testing.T) {
 	for _, a := range algorithms {

@@ -107,17 +107,19 @@ func TestMemoryReturnsAfterAMillionKeys(t *testing.T) {
 	}
 }
 
-// Ten million keys that come once: the memory is that of MaxKeys.
+// Millions of keys that come once: the memory is that of MaxKeys.
 func TestFloodKeepsTheHeapFlat(t *testing.T) {
-	l := mustNew(t, Config[int]{Limit: Limit{Rate: tokenbucket.PerHour(10)}, MaxKeys: 1000})
-	for key := range 1000 {
-		l.Allow(key)
+	for a, keys := range map[Algorithm]int{TokenBucket: 10 * million, SlidingLog: million / 2} {
+		l := mustNew(t, Config[int]{Algorithm: a, Limit: Limit{Rate: tokenbucket.PerHour(10)}, MaxKeys: 1000})
+		for key := range 2000 {
+			l.Allow(key)
+		}
+		before := heap()
+		for key := range keys {
+			l.Allow(key)
+		}
+		assert.Less(t, heap()-before, int64(32<<10), a)
+		assert.LessOrEqual(t, l.Len(), 1000)
+		runtime.KeepAlive(l)
 	}
-	before := heap()
-	for key := range 10 * million {
-		l.Allow(key)
-	}
-	assert.Less(t, heap()-before, int64(32<<10))
-	assert.LessOrEqual(t, l.Len(), 1000)
-	runtime.KeepAlive(l)
 }
