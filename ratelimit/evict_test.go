@@ -106,7 +106,7 @@ func TestNewKeysDropIdleOnes(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			for key := range 8_000 {
 				require.True(t, l.Allow(100_000+key))
-				if key%100 == 0 {
+				if key%20 == 0 { // a key is charged for two seconds at most: 400 at a time
 					time.Sleep(100 * time.Millisecond)
 				}
 			}
