@@ -1,0 +1,2 @@
+// Package metrics is in progress.
+package metrics
