@@ -105,7 +105,7 @@ func TestConstructorsReject(t *testing.T) {
 		"Alerts[1].Factor must be finite and above 0, got +Inf":                                             alert(BurnAlert{"a", time.Hour, 0, inf}),
 		"Alerts[1].Factor must be below 1000, or it can never fire at Objective 0.999, got 1000":            alert(BurnAlert{"a", time.Hour, 0, 1000}),
 		"Alerts[0].Factor must be below 10":                                                                 second(NewSLO(SLOConfig{Objective: 0.9})),
-		"Alerts[0].Factor must be below 14.4":                                                               second(NewSLO(SLOConfig{Objective: 0.93})),
+		"Alerts[0].Factor must be below 14.28":                                                              second(NewSLO(SLOConfig{Objective: 0.93})),
 		"Alerts[3].Long must be a positive multiple of 50ns, at most Period 48h0m0s, got 72h0m0s":           second(NewSLO(SLOConfig{Objective: 0.999, Period: 48 * time.Hour})),
 	} {
 		require.ErrorIs(t, err, ErrConfig, want)

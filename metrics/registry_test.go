@@ -340,7 +340,7 @@ func TestHammerRegistry(t *testing.T) {
 func TestHammerEverything(t *testing.T) {
 	r := shop(t)
 	v := must(NewVec[route, Histogram](VecConfig{MaxSeries: 6, MaxValues: 4}))
-	a := must(NewAverage(AverageConfig{Window: time.Second}))
+	a := must(NewAverage(AverageConfig{Window: time.Second, Buckets: 10}))
 	require.NoError(t, r.Register("v", "h", v))
 	require.NoError(t, r.Register("a", "h", a))
 	var observed sync.Map

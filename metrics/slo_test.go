@@ -167,7 +167,7 @@ func TestSLOModel(t *testing.T) {
 				return time.Duration(rapid.IntRange(low, high).Draw(t, name)) * sloBuckets
 			}
 			period := length("period", 8, 20)
-			long := length("long", 3, 8)
+			long := length("long", 3, 7)
 			cfg := SLOConfig{Objective: 0.9, Period: period, Alerts: []BurnAlert{
 				{"a", long, length("short", 1, 2), 1}, {"b", period, long, 2},
 			}}
