@@ -117,6 +117,14 @@ func (k *Keyed[K]) full(key K) bool {
 	return k.index.get(key) == nil && k.state.Load() == state
 }
 
+// openLocked says that the Keyed is not full before a key leaves. Afterwards
+// would be too late: who has seen that the key is gone, and then comes with
+// another, must not find the Keyed full.
+func (k *Keyed[K]) openLocked() {
+	k.state.Store(k.state.Load()&^1 + 2)
+	chaos.Point("metrics: said to be open, key still there")
+}
+
 // changedLocked publishes that the set of keys is another.
 func (k *Keyed[K]) changedLocked() {
 	state := k.state.Load()&^1 + 2
@@ -148,11 +156,9 @@ func (k *Keyed[K]) Delete(key K) bool {
 	hash := k.index.hash(key)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.index.deleteLocked(hash, key) {
-		return false
-	}
-	k.changedLocked()
-	return true
+	k.openLocked()
+	defer k.changedLocked()
+	return k.index.deleteLocked(hash, key)
 }
 
 // All ranges over the keys and their counts, in no order. It is not a snapshot:
@@ -197,6 +203,7 @@ func (k *Keyed[K]) Len() int {
 func (k *Keyed[K]) Clear() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.openLocked()
 	k.index.clearLocked()
 	k.changedLocked()
 }

@@ -313,7 +313,7 @@ func TestInvalidUTF8IsRepairedEverywhere(t *testing.T) {
 func TestHammerRegistry(t *testing.T) {
 	r := must(New(Config{}))
 	var c Counter
-	hammer.Run(t, 8, 300, func(worker int, rng *rand.Rand) error {
+	hammer.Run(t, 8, 150, func(worker int, rng *rand.Rand) error {
 		name := fmt.Sprintf("c%d_total", rng.IntN(10))
 		switch rng.IntN(4) {
 		case 0:
@@ -344,7 +344,7 @@ func TestHammerEverything(t *testing.T) {
 	require.NoError(t, r.Register("v", "h", v))
 	require.NoError(t, r.Register("a", "h", a))
 	var observed sync.Map
-	hammer.Run(t, 8, 400, func(worker int, rng *rand.Rand) error {
+	hammer.Run(t, 8, 120, func(worker int, rng *rand.Rand) error {
 		labels := route{fmt.Sprint(rng.IntN(8)), fmt.Sprint(rng.IntN(3))}
 		switch rng.IntN(8) {
 		case 0:

@@ -323,6 +323,8 @@ func (v *Vec[L, M]) Delete(labels L) bool {
 }
 
 func (v *Vec[L, M]) removeLocked(e *entry[L, series[M]]) {
+	v.state.Store(v.state.Load()&^1 + 2) // not full, before others can see that it is gone
+	chaos.Point("metrics: said to be open, series still there")
 	delete(v.byBlock, e.value.block)
 	if e == v.rest.Load() {
 		v.rest.Store(nil)
