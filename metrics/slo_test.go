@@ -134,6 +134,24 @@ func TestFiring(t *testing.T) {
 	}
 }
 
+// A burst that the long window hardly sees wakes nobody.
+func TestShortBurstDoesNotFire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := must(NewSLO(SLOConfig{Objective: 0.9, Alerts: []BurnAlert{{"a", time.Hour, time.Minute, 5}}}))
+		for range 1000 {
+			s.Record(true)
+		}
+		time.Sleep(10 * time.Minute)
+		for range 100 {
+			s.Record(false)
+		}
+		a := s.Alerts()[0]
+		assert.InDelta(t, 10, a.BurnShort, 1e-12)
+		assert.Less(t, a.BurnLong, 1.0)
+		assert.False(t, a.Firing)
+	})
+}
+
 // A full outage of ten minutes fires the page, which stops at most 5 minutes after its end, while the budget remembers.
 func TestAlertStopsSoonAfterTheOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -155,9 +155,8 @@ var metricsPages = []struct {
 	name       string
 	sets       int
 	histograms bool
-	lines      int
 }{
-	{"counters=1000", 1000, false, 1000}, {"counters=10000", 10_000, false, 10_000}, {"histograms=1000", 1000, true, 14_000},
+	{"counters=1000", 1000, false}, {"counters=10000", 10_000, false}, {"histograms=1000", 1000, true},
 }
 
 // BenchmarkMetricsWriteText writes a page in the Prometheus text format.
@@ -175,7 +174,7 @@ func BenchmarkMetricsWriteText(b *testing.B) {
 				write := impl.page(metricsSets(page.sets), values)
 				var text strings.Builder
 				require.NoError(b, write(&text))
-				require.GreaterOrEqual(b, strings.Count(text.String(), "\n"), page.lines)
+				require.GreaterOrEqual(b, strings.Count(text.String(), "\n"), page.sets)
 				b.ReportAllocs()
 				for b.Loop() {
 					if err := write(io.Discard); err != nil {

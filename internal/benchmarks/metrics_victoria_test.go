@@ -37,6 +37,7 @@ var metricsVictoria = metricsImpl{
 			}
 		}}
 	},
+	// The histograms of a page have buckets of their own, vmrange, of which only those that were hit are written.
 	page: func(sets []metricsLabels, values []float64) func(io.Writer) error {
 		s := metrics.NewSet()
 		for _, set := range sets {
@@ -44,7 +45,7 @@ var metricsVictoria = metricsImpl{
 				s.NewCounter(metricsVictoriaName("requests_total", set)).Add(12345)
 				continue
 			}
-			h := s.NewPrometheusHistogram(metricsVictoriaName("latency_seconds", set))
+			h := s.NewHistogram(metricsVictoriaName("latency_seconds", set))
 			for _, v := range values {
 				h.Update(v)
 			}
