@@ -3,6 +3,7 @@ package metrics
 import (
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -56,13 +57,13 @@ func TestConstructorsReject(t *testing.T) {
 		"Window must be positive, or 0 for a minute, got -2562047h47m16.854775808s": second(NewAverage(AverageConfig{Window: math.MinInt64})),
 		"got -1":      second(NewAverage(AverageConfig{Buckets: -1})),
 		"got 1048577": second(NewAverage(AverageConfig{Buckets: 1<<20 + 1})),
-		"Buckets must be from 1 to 1048576, or 0 for 60, got 9223372036854775807": second(NewAverage(AverageConfig{Buckets: math.MaxInt})),
-		"Buckets must divide Window, 60 does not divide 1ns":                      second(NewAverage(AverageConfig{Window: 1})),
+		"Buckets must be from 1 to 1048576, or 0 for 60, got " + strconv.Itoa(math.MaxInt): second(NewAverage(AverageConfig{Buckets: math.MaxInt})),
+		"Buckets must divide Window, 60 does not divide 1ns":                               second(NewAverage(AverageConfig{Window: 1})),
 		"7 does not divide 1m0s": second(NewAverage(AverageConfig{Buckets: 7})),
 
 		"MaxSeries must be at least 1, or 0 for 2000, got -1":                vec(VecConfig{Labels: []string{"a"}, MaxSeries: -1}),
 		"MaxValues must be at least 1, or 0 for MaxSeries, got -1":           vec(VecConfig{Labels: []string{"a"}, MaxValues: -1}),
-		"got -9223372036854775808":                                           vec(VecConfig{Labels: []string{"a"}, MaxSeries: math.MinInt}),
+		"got " + strconv.Itoa(math.MinInt):                                   vec(VecConfig{Labels: []string{"a"}, MaxSeries: math.MinInt}),
 		"Histogram must be zero in a Vec of another metric":                  vec(VecConfig{Labels: []string{"a"}, Histogram: HistogramConfig{RelativeError: 0.01}}),
 		"Bounds[0] must be finite":                                           second(NewVec[string, Histogram](VecConfig{Labels: []string{"a"}, Histogram: HistogramConfig{Bounds: []float64{nan}}})),
 		"Labels must have 1 names":                                           vec(VecConfig{}),
