@@ -108,7 +108,7 @@ func decode(tb testing.TB, page []byte) map[string]*dto.MetricFamily {
 
 // The decoder of Prometheus's own library reads what a random registry writes, and finds in it what was put in.
 func TestTextDecoder(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		r := registry(t, rand.New(rand.NewPCG(seed, 1)))
 		header, page := fetch(t, r, "")
 		require.Equal(t, expfmt.TypeTextPlain, expfmt.ResponseFormat(*header).FormatType())
