@@ -50,6 +50,14 @@ func TestBoundsAreExact(t *testing.T) {
 	}
 }
 
+func TestMinusZeroIsZero(t *testing.T) {
+	h := must(NewHistogram(HistogramConfig{Bounds: []float64{5e-324, 1e-10}}))
+	h.Observe(math.Copysign(0, -1))
+	h.Observe(0)
+	assert.Equal(t, map[float64]uint64{5e-324: 2, 1e-10: 2, math.Inf(1): 2}, collect(h.Snapshot().Buckets()))
+	assert.Equal(t, "0", fmt.Sprint(h.Snapshot().Sum))
+}
+
 func TestBucketsAscendAndStop(t *testing.T) {
 	var h Histogram
 	for _, v := range []float64{0, math.Copysign(0, -1), 0.003, 0.7, 11, 1e18} {

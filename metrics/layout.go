@@ -27,9 +27,15 @@ var defaultLayout = newLayout(defaultBounds, defaultError)
 // region is a part of the number line in which slots follow one rule: zero, an
 // octave, or what is too large.
 type region struct {
-	start      uint32 // its first slot
-	begin, end uint32 // its bounds, as indices of layout.bounds
+	first      [fewBounds]uint64 // its bounds as bits, if they are few; the rest is above every number
+	start      uint32            // its first slot
+	begin, end uint32            // its bounds, as indices of layout.bounds
 }
+
+// fewBounds is how many bounds of a region are compared without a branch. Which
+// octave an observation is in, and on which side of a bound, no processor can
+// foretell, and a wrong guess costs as much as all the rest of an Observe.
+const fewBounds = 2
 
 // layout maps observations to slots. It is immutable, and shared by the
 // members of a Vec.
@@ -70,6 +76,12 @@ func newLayout(bounds []float64, tolerance float64) *layout {
 			next++
 		}
 		reg.end = next
+		for i := range reg.first {
+			reg.first[i] = math.MaxInt64
+			if b := reg.begin + uint32(i); b < reg.end {
+				reg.first[i] = math.Float64bits(bounds[b])
+			}
+		}
 		l.slots += l.steps(r) + reg.end - reg.begin
 	}
 	for _, b := range bounds {
@@ -119,21 +131,14 @@ func (l *layout) slot(v float64) uint32 {
 	r, within := l.place(v)
 	reg := &l.regions[r]
 	slot := reg.start + within
-	if reg.end-reg.begin > manyBounds {
-		return slot + l.below(reg, v)
+	if reg.end-reg.begin > fewBounds {
+		return slot + uint32(sort.SearchFloat64s(l.bounds[reg.begin:reg.end], v))
 	}
-	for i := reg.begin; i < reg.end && l.bounds[i] < v; i++ {
-		slot++
+	bits := math.Float64bits(v) &^ (1 << 63) // -0 is 0
+	for _, bound := range reg.first {
+		slot += uint32((bound - bits) >> 63) // 1 if the bound is below v: positive floats are ordered as their bits
 	}
 	return slot
-}
-
-// manyBounds is from where on a binary search is faster than a walk.
-const manyBounds = 16
-
-// below is the number of bounds in the region that are below v.
-func (l *layout) below(reg *region, v float64) uint32 {
-	return uint32(sort.SearchFloat64s(l.bounds[reg.begin:reg.end], v))
 }
 
 // answer is the number to give for an observation in the slot: within the
