@@ -20,7 +20,7 @@ func TestConstructorsReject(t *testing.T) {
 		return second(NewSLO(SLOConfig{Objective: 0.999, Alerts: []BurnAlert{{"ok", time.Hour, 0, 1}, a}}))
 	}
 	vec := func(c VecConfig) error { return second(NewVec[string, Counter](c)) }
-	type unexported struct{ method string }
+	type unexported struct{ _ string }
 	type float struct{ Ratio float64 }
 	type embedded struct{ route }
 	type twice struct {
@@ -75,7 +75,7 @@ func TestConstructorsReject(t *testing.T) {
 		"L must have at least one label, [0]string has none":                 second(NewVec[[0]string, Gauge](VecConfig{})),
 		"L must be a string, an array of strings or a struct, got int":       second(NewVec[int, Gauge](VecConfig{})),
 		"L must be a string, an array of strings or a struct, got interface": second(NewVec[any, Gauge](VecConfig{})),
-		"got method string":                                                  second(NewVec[unexported, Gauge](VecConfig{})),
+		"got _ string":                                                  second(NewVec[unexported, Gauge](VecConfig{})),
 		"got Ratio float64":                                                  second(NewVec[float, Gauge](VecConfig{})),
 		"got route metrics.route":                                            second(NewVec[embedded, Gauge](VecConfig{})),
 		`got "x" twice`:                                                      second(NewVec[twice, Gauge](VecConfig{})),

@@ -78,7 +78,7 @@ func (k *Keyed[K]) Add(key K, n uint64) {
 
 // addSlow is Add for a key that was not there a moment ago.
 func (k *Keyed[K]) addSlow(key K, n uint64) {
-	if key != key { //nolint:gocritic,staticcheck // NaN, also inside of a struct
+	if key != key { //nolint:gocritic // NaN, also inside of a struct
 		k.refused.Add(1)
 		return
 	}

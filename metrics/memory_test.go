@@ -169,7 +169,7 @@ func TestPageIsReused(t *testing.T) {
 	}
 	require.NoError(t, r.Register("v_total", "h", v))
 	for range 3 {
-		require.Equal(t, 5000+2, len(splitLines(textOf(t, r))))
+		require.Len(t, splitLines(textOf(t, r)), 5000+2)
 	}
 	if raceEnabled {
 		return // a sync.Pool forgets at random

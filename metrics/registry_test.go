@@ -73,12 +73,12 @@ shop_restarts_total{app="x\"y",zone="b"} 1e+07
 
 func TestWriteOpenMetrics(t *testing.T) {
 	want := textOf(t, shop(t))
-	for old, new := range map[string]string{
+	for old, changed := range map[string]string{
 		`a "\\`: `a \"\\`, `le="1"`: `le="1.0"`,
 		"HELP shop_requests_total": "HELP shop_requests", "TYPE shop_requests_total": "TYPE shop_requests",
 		"HELP shop_restarts_total": "HELP shop_restarts", "TYPE shop_restarts_total": "TYPE shop_restarts",
 	} {
-		want = strings.ReplaceAll(want, old, new)
+		want = strings.ReplaceAll(want, old, changed)
 	}
 	assert.Equal(t, want+"# EOF\n", openMetricsOf(t, shop(t)))
 }

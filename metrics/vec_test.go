@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -280,9 +281,7 @@ func TestVecModel(t *testing.T) {
 					got[[2]string(s.values)] = s.member.Value()
 				}
 				want := map[[2]string]uint64{}
-				for l, n := range m.series {
-					want[l] = n
-				}
+				maps.Copy(want, m.series)
 				if m.rest != nil {
 					want[[2]string{other, other}] = *m.rest
 				}

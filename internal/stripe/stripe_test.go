@@ -24,7 +24,7 @@ func TestSizes(t *testing.T) {
 	}
 	c := newCells()
 	assert.GreaterOrEqual(t, len(c.cell), min(4*runtime.GOMAXPROCS(0), maxCells))
-	assert.Equal(t, 1<<(64-c.shift), len(c.cell))
+	assert.Len(t, c.cell, 1<<(64-c.shift))
 	for _, h := range []uint64{0, 1, math.MaxUint64, hint()} {
 		assert.NotPanics(t, func() { c.first(h).Add(1); c.second(h).Add(1) })
 	}
