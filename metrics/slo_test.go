@@ -76,10 +76,10 @@ func TestBudget(t *testing.T) {
 // 1000.0000000000009.
 func TestAllowanceIsDecimal(t *testing.T) {
 	for objective, want := range map[float64]float64{0.999: 0.001, 0.9995: 0.0005, 0.99999: 0.00001, 0.95: 0.05, 0.9: 0.1, 0.5: 0.5} {
-		assert.Equal(t, want, complement(objective))
+		assert.InDelta(t, want, complement(objective), 0)
 	}
 	assert.Positive(t, complement(1-0x1p-53))
-	assert.Equal(t, 1.0, complement(5e-324))
+	assert.InDelta(t, 1, complement(5e-324), 0)
 }
 
 // A ratio of sums: ten requests at night, all bad, and a million by day, all good, are a burn rate of nearly 0, not of 500
