@@ -132,7 +132,7 @@ func (k *Keyed[K]) changedLocked() {
 		state |= 1
 	}
 	k.state.Store(state)
-	if invariants.Enabled {
+	if invariants.Enabled && k.index.lenLocked() <= checkedUpTo {
 		invariants.Check(k.index.validateLocked())
 	}
 }

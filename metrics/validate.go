@@ -5,6 +5,10 @@ import (
 	"fmt"
 )
 
+// checkedUpTo is the size up to which a build with invariants walks a Vec or a
+// Keyed after each change; the walks of a large one would be quadratic.
+const checkedUpTo = 100
+
 // validateLocked returns what is wrong with v.
 func (v *Vec[L, M]) validateLocked(set *vecSettings) error {
 	if err := v.index.validateLocked(); err != nil {

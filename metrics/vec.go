@@ -295,7 +295,7 @@ func (v *Vec[L, M]) changedLocked(set *vecSettings) {
 		state |= 1
 	}
 	v.state.Store(state)
-	if invariants.Enabled {
+	if invariants.Enabled && len(v.byBlock) <= checkedUpTo {
 		invariants.Check(v.validateLocked(set))
 	}
 }
