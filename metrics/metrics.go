@@ -59,9 +59,9 @@
 //	With(labels) -> hash -> slot -> entry{labels, member}       a hit: no lock
 //	                          |
 //	                          `-> none -> read the labels -> mutex -> admitted?
-//	                                        yes: a new series
-//	                                        one label has too many values: that one becomes "_other"
-//	                                        too many series: all of them do
+//	                              yes: a new series
+//	                              a label has too many values: it becomes "_other"
+//	                              there are too many series: all labels do
 //
 // A Histogram is log-linear, as HdrHistogram is: each octave is cut into 2^k
 // equal steps, and the bits of a float say in which step it lies. With k = 6

@@ -11,10 +11,10 @@
 //
 // # Algorithm
 //
-// The format is negotiated by the Accept header of the request (RFC 9110, 12.5.1),
-// as far as the two formats need it: OpenMetrics of version 1.0.0, or of no
-// version, if its q is above 0 and at least that of text/plain; else text 0.0.4.
-// A q that cannot be read is 0.
+// The format is negotiated by the Accept header of the request (RFC 9110,
+// 12.5.1), as far as the two formats need it: OpenMetrics of version 1.0.0, or
+// of no version, if its q is above 0 and at least that of text/plain; else text
+// 0.0.4. A q that cannot be read is 0.
 //
 // # Concurrency
 //
