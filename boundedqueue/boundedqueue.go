@@ -79,7 +79,8 @@
 //
 // All methods are safe for concurrent use and linearizable: they have the
 // results of some sequential order that agrees with real time, Len, Peek and
-// Stats included. So TryPut returns ErrFull only if the queue was full at some
+// Stats included. A batch that waits, or that several waiting gets share, is in
+// this order one put for each value, with no other put between them. So TryPut returns ErrFull only if the queue was full at some
 // instant of the call, and TryGet ErrEmpty only if it was empty. A put happens
 // before the get of its value returns, and the k'th get happens before the
 // (k+Cap)'th put returns, as with a channel.
@@ -101,7 +102,7 @@
 // The memory of the slots grows by doubling up to the capacity, does not shrink
 // while the queue is open, and is released when a closed queue runs empty; the
 // put that makes it grow copies the ring under the lock. One lock serves all
-// processors: nothing has been measured beyond two. A Queue keeps up to 64
+// processors: nothing has been measured beyond two. An open Queue keeps up to 64
 // waiters for calls to come. In a Priority large ranks starve while smaller
 // ones keep coming, and an urgent put that waits for room is admitted in the
 // order of arrival.
