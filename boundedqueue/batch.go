@@ -26,22 +26,30 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 		return 0, q.refuse(ctx)
 	}
 	q.usable(zeroQueue)
-	done := ctx.Done()
+	var done <-chan struct{}
 	for look := 0; ; look++ {
 		q.lock()
 		if q.closed {
 			q.mu.Unlock()
 			return 0, ErrClosed
 		}
+		if q.overflow != Block || len(vs) <= q.max-q.n {
+			break
+		}
 		// Whatever part of the batch is in, the rest must follow at once or
 		// stand at the head of the line: it may wait without a place only as a
 		// whole.
-		crowded := q.putting.head != nil
-		if len(vs) == 0 || q.overflow != Block || crowded || q.n < q.max || look > q.looks() {
+		whole := q.putting.head == nil && q.n == q.max
+		if look > 0 && !whole || look > q.looks() {
 			break
 		}
 		q.mu.Unlock()
-		runtime.Gosched()
+		if look == 0 {
+			done = ctx.Done() // the user's code, hence without the lock
+		}
+		if whole {
+			runtime.Gosched()
+		}
 	}
 	var woken line[T]
 	n = q.serve(vs, &woken)
@@ -137,7 +145,7 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	if len(dst) == 0 {
 		return 0, nil
 	}
-	done := ctx.Done()
+	var done <-chan struct{}
 	for look := 0; ; look++ {
 		q.lock()
 		if q.n > 0 {
@@ -150,11 +158,17 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 			q.mu.Unlock()
 			return 0, ErrClosed
 		}
-		if q.getting.head != nil || look > q.looks() {
+		crowded := q.getting.head != nil
+		if look > 0 && crowded || look > q.looks() {
 			break
 		}
 		q.mu.Unlock()
-		runtime.Gosched()
+		if look == 0 {
+			done = ctx.Done()
+		}
+		if !crowded {
+			runtime.Gosched()
+		}
 	}
 	w := q.newWaiter(done)
 	w.vals = dst

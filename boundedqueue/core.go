@@ -153,6 +153,9 @@ func (c *core[E]) validate() error {
 		return fmt.Errorf("%d values in %d slots, at most %d, high water %d", c.n, len(c.buf), c.max, c.high)
 	case c.head < 0 || c.head > 0 && c.head >= len(c.buf):
 		return fmt.Errorf("front in slot %d of %d", c.head, len(c.buf))
+	case (c.limit == len(c.buf)) == (c.getting.head != nil || c.closed && c.buf != nil),
+		(c.floor == 0) == (c.putting.head != nil || c.closed):
+		return fmt.Errorf("short ways at %d and %d, which do not fit the lines", c.limit, c.floor)
 	}
 	return errors.Join(c.putting.validate(), c.getting.validate())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -271,7 +272,7 @@ func TestMemoryModel(t *testing.T) {
 	assert.Equal(t, 2999, last)
 }
 
-// A lock that is held for long makes others wait on the mutex in the end; their spin is bounded.
+// A lock that is held for long makes others wait on the mutex in the end: with a spin without end this one has no end.
 func TestLockSpinIsBounded(t *testing.T) {
 	q := filled(t, 2, 1)
 	q.mu.Lock()
@@ -280,8 +281,10 @@ func TestLockSpinIsBounded(t *testing.T) {
 	for range 4 {
 		group.Go(func() { got.Add(int64(q.Len())) })
 	}
-	for range 100 {
+	stacks := make([]byte, 1<<20)
+	for parked := 0; parked < 4; {
 		runtime.Gosched()
+		parked = strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "[sync.Mutex.Lock")
 	}
 	q.mu.Unlock()
 	group.Wait()

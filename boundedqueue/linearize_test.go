@@ -53,17 +53,22 @@ func sequential(capacity int, overflow Overflow) porcupine.Model {
 func step(c contents, in input, out output, capacity int, overflow Overflow) (bool, any) {
 	front, others, _ := strings.Cut(c.values, " ")
 	switch in.op {
-	case "Put", "TryPut", "PutBatch":
-		size := len(strings.Fields(in.v))
+	case "Put", "TryPut":
 		switch {
 		case c.closed || out.err != nil && out.err != ErrFull: //nolint:errorlint // the very sentinel
 			return c.closed && out.err == ErrClosed, c //nolint:errorlint // the very sentinel
-		case c.n+size > capacity && overflow == DropOldest:
+		case c.n == capacity && overflow == DropOldest:
 			return out.err == nil, contents{values: others + in.v + " ", n: c.n}
-		case c.n+size > capacity:
+		case c.n == capacity:
 			return out.err == ErrFull, c //nolint:errorlint // the very sentinel
 		}
-		return out.err == nil, contents{values: c.values + in.v + " ", n: c.n + size}
+		return out.err == nil, contents{values: c.values + in.v + " ", n: c.n + 1}
+	case "GetBatch":
+		if c.n < 2 { // as a Get, but for the space behind a value
+			return step(c, input{op: "Get"}, output{strings.TrimSuffix(out.v, " "), out.err}, capacity, overflow)
+		}
+		second, others, _ := strings.Cut(others, " ")
+		return out.err == nil && out.v == front+" "+second+" ", contents{values: others, n: c.n - 2, closed: c.closed}
 	case "Get", "TryGet":
 		switch {
 		case c.n > 0:
@@ -95,6 +100,13 @@ func perform(q *Queue[string], in input, t *testing.T) (out output) {
 		out.v, out.err = q.Get(t.Context())
 	case "TryGet":
 		out.v, out.err = q.TryGet()
+	case "GetBatch":
+		dst := make([]string, 2)
+		n, err := q.GetBatch(t.Context(), dst)
+		for _, v := range dst[:n] {
+			out.v += v + " "
+		}
+		out.err = err
 	case "Peek":
 		out.v, _ = q.Peek()
 	case "Len":
@@ -109,10 +121,11 @@ func perform(q *Queue[string], in input, t *testing.T) (out output) {
 	return out
 }
 
-// history records what clients do at once. In the last round everybody who still waits is let go by a Close.
-func history(t *testing.T, capacity, clients, rounds int, overflow Overflow) []porcupine.Operation {
+// history records what clients do at once; with closing one of them may close the queue on the way. In the end everybody
+// who still waits is let go by a Close.
+func history(t *testing.T, capacity, clients, rounds int, overflow Overflow, closing bool) []porcupine.Operation {
 	q := newQueue(t, Config[string]{Capacity: capacity, Overflow: overflow})
-	var clock, ended atomic.Int64
+	var clock atomic.Int64
 	histories := make([][]porcupine.Operation, clients+1)
 	record := func(worker int, in input) {
 		op := porcupine.Operation{ClientId: worker, Input: in, Call: clock.Add(1)}
@@ -120,22 +133,25 @@ func history(t *testing.T, capacity, clients, rounds int, overflow Overflow) []p
 		op.Return = clock.Add(1)
 		histories[worker] = append(histories[worker], op)
 	}
-	ops := []string{"Put", "Put", "TryPut", "Get", "Get", "TryGet", "Len", "Peek"}
+	ops := []string{"Put", "Put", "TryPut", "Get", "GetBatch", "TryGet", "Len", "Peek"}
+	ends := []string{"Close", "CloseAndDrain"}
 	done := make(chan struct{})
 	go func() {
-		hammer.Run(t, clients, rounds, func(worker int, rng *rand.Rand) error {
-			in := input{op: ops[rng.IntN(len(ops))]}
+		hammer.Run(t, clients, rounds, func(worker int, _ *rand.Rand) error {
+			in := input{op: ops[rand.IntN(len(ops))]}
+			if closing && rand.IntN(clients*rounds) == 0 {
+				in.op = ends[rand.IntN(2)]
+			}
 			if strings.Contains(in.op, "Put") {
 				in.v = fmt.Sprint(worker*1000 + len(histories[worker]))
 			}
 			record(worker, in)
-			ended.Add(1)
 			return nil
 		})
 		close(done)
 	}()
 	synctest.Wait() // all have ended or wait
-	record(clients, input{op: []string{"Close", "CloseAndDrain"}[rand.IntN(2)]})
+	record(clients, input{op: ends[rand.IntN(2)]})
 	<-done
 	return slices.Concat(histories...)
 }
@@ -147,7 +163,7 @@ func TestLinearizable(t *testing.T) {
 	for i := range 160 {
 		capacity, overflow := 1+i%3, []Overflow{Block, Block, Reject, DropOldest}[i%4]
 		var ops []porcupine.Operation
-		synctest.Test(t, func(t *testing.T) { ops = history(t, capacity, 4, 25, overflow) })
+		synctest.Test(t, func(t *testing.T) { ops = history(t, capacity, 4, 25, overflow, i%8 > 3) })
 		switch porcupine.CheckOperationsTimeout(sequential(capacity, overflow), ops, 5*time.Second) {
 		case porcupine.Illegal:
 			t.Fatalf("not linearizable at capacity %d: %+v", capacity, ops)

@@ -9,7 +9,6 @@ import (
 	"math"
 	"runtime"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,9 +166,17 @@ func TestDepartedValuesAreCollected(t *testing.T) {
 				require.NoError(t, q.TryPut(value()))
 			}
 		}
-		add(Config[*tracked]{Capacity: 4}, func(q *Queue[*tracked]) { fill(q, 4); _, _ = q.Get(ctx); _, _ = q.TryGet() })
-		clear(values) // two of these are still in
-		values = values[:0]
+		for _, closed := range []bool{false, true} {
+			add(Config[*tracked]{Capacity: 4}, func(q *Queue[*tracked]) {
+				fill(q, 2)
+				require.NoError(t, q.TryPut(nil)) // stays, and with it the slots
+				if closed {
+					q.Close()
+				}
+				_, _ = q.Get(ctx)
+				_, _ = q.TryGet()
+			})
+		}
 		add(Config[*tracked]{Capacity: 4}, func(q *Queue[*tracked]) {
 			fill(q, 3)
 			for range 3 {
@@ -231,33 +238,6 @@ func TestDepartedValuesAreCollected(t *testing.T) {
 		assert.Nil(t, v.Value(), "value %d of %d", i, len(values))
 	}
 	runtime.KeepAlive(queues)
-}
-
-// cpu is the processor time that this process has used.
-func cpu(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// A hundred parked calls use no processor time, where puzpuzpuz/xsync#117, Workiva/go-datastructures#150 and
-// LMAX-Exchange/disruptor#289 burn a core: less than 2 % of one.
-func TestParkedCallsAreIdle(t *testing.T) {
-	q := newQueue(t, Config[int]{Capacity: 1})
-	var group sync.WaitGroup
-	for range 100 {
-		group.Go(func() { _, _ = q.Get(t.Context()) })
-	}
-	for q.Stats().GetWaiters < 100 {
-		runtime.Gosched()
-	}
-	const interval = 200 * time.Millisecond
-	before := cpu(t)
-	<-time.After(interval)
-	assert.Less(t, cpu(t)-before, interval/50)
-	q.Close()
-	group.Wait()
 }
 
 // A queue that nobody refers to is garbage, closed or not: it has neither goroutine nor finalizer.

@@ -139,7 +139,8 @@ func (c *core[E]) newWaiter(done <-chan struct{}) *waiter[E] {
 	return w
 }
 
-// recycle keeps w for the next call that waits, without the values in it.
+// recycle keeps w for the next call that waits, without the values in it. After
+// Close there will be none.
 func (c *core[E]) recycle(w *waiter[E]) {
 	if w.ready != nil {
 		return
@@ -148,7 +149,7 @@ func (c *core[E]) recycle(w *waiter[E]) {
 	w.woken.Store(false)
 	c.lock()
 	defer c.mu.Unlock()
-	if c.idleLen < min(idleWaiters, slots[E](idleWaiters)) {
+	if !c.closed && c.idleLen < min(idleWaiters, slots[E](idleWaiters)) {
 		c.idle, w.next = w, c.idle
 		c.idleLen++
 	}

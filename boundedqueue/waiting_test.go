@@ -216,6 +216,38 @@ func TestBatchServesGetsThenWaits(t *testing.T) {
 	})
 }
 
+// Waiting gets are served before the policy says what becomes of a batch that is too long.
+func TestBatchServesGetsBeforeThePolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, overflow := range []Overflow{Reject, DropOldest} {
+			var victims []int
+			q := newQueue(t, Config[int]{Capacity: 2, Overflow: overflow, OnDrop: func(v int) { victims = append(victims, v) }})
+			first, second := get(t, q, true), getBatch(t, q, 3)
+			n, err := q.PutBatch(t.Context(), count(1, 9))
+			ended(t, first, nil)
+			ended(t, second, nil)
+			require.Equal(t, []int{1}, first.got)
+			require.Equal(t, []int{2, 3, 4}, second.got)
+			want := Stats{Len: 2, Cap: 2, HighWater: 2, Gets: 4, GetWaits: 2}
+			if overflow == Reject {
+				require.ErrorIs(t, err, ErrFull)
+				require.Equal(t, 6, n)
+				require.Nil(t, victims)
+				want.Puts, want.Rejected = 6, 3
+				require.Equal(t, want, q.Stats())
+				require.Equal(t, []int{5, 6}, rest(t, q))
+				continue
+			}
+			require.NoError(t, err)
+			require.Equal(t, 9, n)
+			require.Equal(t, []int{5, 6, 7}, victims)
+			want.Puts, want.Dropped = 9, 3
+			require.Equal(t, want, q.Stats())
+			require.Equal(t, []int{8, 9}, rest(t, q))
+		}
+	})
+}
+
 // Whoever is cancelled leaves the line, wherever it stands; the others keep their order, and what it brought is never
 // delivered (golang/go#37852, enriquebris/goconcurrentqueue#27).
 func TestCancelledPutLeavesTheLine(t *testing.T) {
@@ -350,6 +382,7 @@ func TestCloseWakesEverybody(t *testing.T) {
 			ended(t, c, ErrClosed)
 		}
 		require.Equal(t, Stats{Cap: 2, GetWaits: 3, Closed: true}, q.Stats())
+		require.Nil(t, q.idle, "a closed queue keeps no waiters")
 	})
 }
 
@@ -428,11 +461,22 @@ func TestCancelRacesHandOver(t *testing.T) {
 		q      *Queue[int]
 		ctx    context.Context
 		cancel context.CancelFunc
+		early  bool // cancel before the other side comes
+		done   *bool
 	}
+	var trials []trial
 	setup := func() trial {
 		q := newQueue(t, Config[int]{Capacity: 1})
 		ctx, cancel := context.WithCancel(context.Background())
-		return trial{q, ctx, cancel}
+		trials = append(trials, trial{q, ctx, cancel, len(trials)%2 == 0, new(bool)})
+		return trials[len(trials)-1]
+	}
+	stop := func(tr trial) {
+		if tr.early {
+			tr.cancel()
+			return
+		}
+		go tr.cancel()
 	}
 	got := func(v int, err error) int {
 		if err != nil {
@@ -442,37 +486,45 @@ func TestCancelRacesHandOver(t *testing.T) {
 	}
 	// A get that is cancelled while a value comes either has it, or has left it in the queue.
 	seen := litmus.Run(rounds, setup,
-		func(tr trial) int { return got(tr.q.Get(tr.ctx)) },
 		func(tr trial) int {
+			v := got(tr.q.Get(tr.ctx))
+			*tr.done = v == 1
+			return v
+		},
+		func(tr trial) int {
+			stop(tr)
 			_ = tr.q.TryPut(1)
-			tr.cancel()
 			return 0
 		})
-	assert.NotZero(t, seen[litmus.Outcome{A: 1, B: 0}])
+	for _, tr := range trials {
+		require.Equal(t, *tr.done, len(rest(t, tr.q)) == 0)
+	}
+	assert.NotZero(t, seen[litmus.Outcome{A: 1}])
+	assert.NotZero(t, seen[litmus.Outcome{A: 0}])
 	// A put that is cancelled while a slot gets free.
-	var trials []trial
+	trials = nil
 	full := func() trial {
 		tr := setup()
 		_ = tr.q.TryPut(1)
-		trials = append(trials, tr)
 		return tr
 	}
-	results := make(map[*Queue[int]]bool, rounds)
-	litmus.Run(rounds, full,
+	seen = litmus.Run(rounds, full,
 		func(tr trial) int {
-			results[tr.q] = tr.q.Put(tr.ctx, 2) == nil
-			return 0
+			*tr.done = tr.q.Put(tr.ctx, 2) == nil
+			return toInt(*tr.done)
 		},
 		func(tr trial) int {
 			if tr.q.Stats().PutWaiters == 0 {
 				runtime.Gosched()
 			}
-			go tr.cancel()
+			stop(tr)
 			return got(tr.q.TryGet())
 		})
 	for _, tr := range trials {
-		require.Equal(t, results[tr.q], slices.Equal(rest(t, tr.q), []int{2}))
+		require.Equal(t, *tr.done, slices.Equal(rest(t, tr.q), []int{2}))
 	}
+	assert.NotZero(t, seen[litmus.Outcome{A: 1, B: 1}])
+	assert.NotZero(t, seen[litmus.Outcome{A: 0, B: 1}])
 }
 
 // Workers put and get through one slot, and half of their contexts are cancelled at some time: every value that a put

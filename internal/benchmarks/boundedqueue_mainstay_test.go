@@ -37,14 +37,22 @@ var boundedqueueMainstay = boundedqueueImpl{
 				}
 				return right
 			},
-			batch: func(n, size int) {
+			batch: func(n, size int) (sum int) {
 				in, out := make([]int, size), make([]int, size)
 				for ; n > 0; n -= size {
+					in := in[:min(n, size)]
+					for i := range in {
+						in[i] = boundedqueueValue(i)
+					}
 					k, _ := q.PutBatch(ctx, in)
 					if got, err := q.GetBatch(ctx, out); got != k || err != nil {
 						panic("part of a batch")
 					}
+					for _, v := range out[:k] {
+						sum += v
+					}
 				}
+				return sum
 			},
 		}
 	},
