@@ -146,16 +146,16 @@
 // both waited for the other to leave would wait for ever.
 //
 // A call that releases what is not locked panics and leaves the lock as it was,
-// so that a program which recovers can go on. There are two exceptions. An
-// RUnlock or TryUpgrade too many, while others read or are just coming, cannot
-// be told from theirs and takes the read lock of one of them, whose own RUnlock
-// may panic instead. And RUnlock notices its mistake by taking a reader away
-// and putting it back: one that comes in between the two, by itself or because
-// a writer leaves, is not counted for so long. In both cases a writer may come
-// in beside that reader. If the reader leaves first its RUnlock panics, too,
-// and the lock may go on with a wrong number of readers: one too many can keep
-// writers out for good. Hence a program that recovers from a panic of RUnlock
-// or TryUpgrade should use the lock again only if nobody else did meanwhile.
+// so that a program which recovers can go on. There are two exceptions. A call
+// too many while others hold such a lock, or are just taking it, cannot be told
+// from theirs: it releases the lock of one of them, whose own release may panic
+// instead. And RUnlock notices its mistake by taking a reader away and putting
+// it back: one that comes in between the two, by itself or because a writer
+// leaves, is not counted for so long. In both cases a writer may come in beside
+// that reader. If the reader leaves first its RUnlock panics, too, and the lock
+// may go on with a wrong number of readers: one too many can keep writers out
+// for good. Hence a program that recovers from such a panic should use the lock
+// again only if nobody else did meanwhile.
 package rwlock
 
 import (
