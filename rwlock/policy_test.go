@@ -697,3 +697,27 @@ func TestRegressionReaderStampede(t *testing.T) {
 		assert.Zero(t, l.state.Load())
 	})
 }
+
+// A hundred parked calls take no processor for a year. A bubble lets time pass only while everybody in it is blocked, so
+// that one call that yields in a loop, as the RBMutex of puzpuzpuz/xsync does until the readers have left, or that looks
+// every few milliseconds keeps this test from ending.
+func TestParkedCallsAreIdle(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, cfg := range modelConfigs {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLock(t, cfg)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			l.Lock()
+			var calls []*call
+			for range 25 {
+				calls = append(calls, startLock(l), startRLock(l), startLockContext(ctx, l), startRLockContext(ctx, l))
+			}
+			time.Sleep(year)
+			require.Len(t, waiting(calls...), 100)
+			require.Equal(t, year, l.Stats().OldestWriterWait)
+			drain(t, l)
+			require.Empty(t, waiting(calls...))
+		})
+	}
+}

@@ -222,6 +222,35 @@ func TestBorrowIntoTheFlags(t *testing.T) {
 	})
 }
 
+// What the manual warns of: a reader that comes while an RUnlock by mistake is under way is not counted, a writer comes in
+// beside it, and if the reader leaves first its 1 stays. Nobody is left asleep, and one RUnlock more repairs the count.
+func TestMistakenRUnlockMeetsAReader(t *testing.T) {
+	bubbles(t, func(t *testing.T, l *RWLock) {
+		before := l.state.Add(-1) // as RUnlock does
+		l.RLock()
+		require.True(t, l.TryLock(), "and a writer beside it")
+		require.PanicsWithValue(t, notRead, func() { l.runlockSlow(before) })
+		require.Equal(t, held+1, l.state.Load())
+		require.PanicsWithValue(t, notRead, l.RUnlock, "the reader leaves first")
+		l.Unlock()
+		require.Equal(t, 1, l.Stats().Readers)
+		w := startLock(l)
+		require.True(t, w.waits())
+		l.RUnlock()
+		require.Empty(t, waiting(w))
+		l.Unlock()
+		assert.Zero(t, l.state.Load())
+
+		before = l.state.Add(-1)
+		l.RLock()
+		require.True(t, l.TryLock())
+		require.PanicsWithValue(t, notRead, func() { l.runlockSlow(before) })
+		l.Unlock() // the writer leaves first: all is well
+		l.RUnlock()
+		assert.Zero(t, l.state.Load())
+	})
+}
+
 // split is exact for as many readers and as many mistakes as there may be.
 func TestSplit(t *testing.T) {
 	for _, flags := range []int64{0, held, gate, wait, held | gate, held | wait, gate | wait, held | gate | wait} {

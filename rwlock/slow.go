@@ -60,6 +60,7 @@ func (l *RWLock) enqueueReader() *waiter {
 		switch {
 		case readers > maxReaders:
 			l.state.Add(-1)
+			l.settle() // it may have hidden the last RUnlock
 			l.unlock()
 			panic(tooMany)
 		case flags&(held|gate) == 0:
@@ -92,6 +93,10 @@ func (l *RWLock) parkReader() *waiter {
 
 // runlockSlow hands the lock over if this was the last reader and somebody is
 // parked; state is what RUnlock has left behind.
+//
+// A mistake is put right only after it was made. To look first, and to swap
+// what was seen, would be exact, but the readers of several cores would make
+// each other try again, where a subtraction always succeeds.
 func (l *RWLock) runlockSlow(state int64) {
 	readers, flags := split(state)
 	if readers < 0 || flags&held != 0 {
@@ -121,7 +126,7 @@ func (l *RWLock) lockSlow(done <-chan struct{}) bool {
 			break
 		}
 		runtime.Gosched()
-		if l.state.CompareAndSwap(0, held) { // nobody is parked, hence nobody overtaken
+		if l.state.CompareAndSwap(0, held) { // not WAIT: nobody is overtaken
 			return true
 		}
 	}

@@ -6,14 +6,22 @@ import "time"
 // agree with each other; Readers and Writing are read at one instant, which may
 // be newer, and Readers may count one that has just come and is about to queue.
 type Stats struct {
-	Readers          int           // read locks held
-	Writing          bool          // the write lock is held
-	WaitingReaders   int           // calls of RLock and RLockContext that wait
-	WaitingWriters   int           // calls of Lock and LockContext that wait
-	OldestWriterWait time.Duration // how long the first waiting writer has waited so far; 0 if none
-	ReadWaits        uint64        // calls of RLock and RLockContext that had to wait, also those that gave up
-	WriteWaits       uint64        // calls of Lock and LockContext that had to wait, also those that gave up
-	Overdue          uint64        // writers that reached MaxWriterWait
+	Readers int  // read locks held
+	Writing bool // the write lock is held
+
+	WaitingReaders int // calls of RLock and RLockContext that wait
+	WaitingWriters int // calls of Lock and LockContext that wait
+
+	// OldestWriterWait is how long the first waiting writer has waited so far;
+	// 0 if none.
+	OldestWriterWait time.Duration
+
+	// ReadWaits and WriteWaits count the calls that had to wait, also those
+	// that gave up.
+	ReadWaits  uint64
+	WriteWaits uint64
+
+	Overdue uint64 // writers that reached MaxWriterWait
 }
 
 // Stats returns a snapshot. O(1), no allocation.
