@@ -165,6 +165,27 @@ func TestLitmusReadOfAReusedBucket(t *testing.T) {
 	}
 }
 
+// An Add that has chosen its bucket, and is overtaken by the reuse of it: it is dropped with the bucket, Late, or counted in
+// the new one, and brings nothing of the old one along.
+func TestLitmusStallOfAWholeWindow(t *testing.T) {
+	epoch := time.Unix(1000, 0)
+	seen := litmus.Run(10_000, func() *Counter {
+		c, _ := NewCounter(CounterConfig{Window: time.Second, Buckets: 1, EventTime: true})
+		c.AddAt(epoch, 100)
+		return c
+	}, func(c *Counter) int {
+		c.AddAt(epoch, 1)
+		return int(c.Sum())
+	}, func(c *Counter) int {
+		c.AddAt(epoch.Add(time.Second), 2)
+		return int(c.Sum())
+	})
+	for outcome := range seen {
+		assert.Contains(t, []int{101, 0, 1, 2, 3}, outcome.A)
+		assert.Contains(t, []int{2, 3}, outcome.B)
+	}
+}
+
 // An Add and a Reset: the Add lands before or after, as a whole.
 func TestLitmusResetAndAdd(t *testing.T) {
 	seen := litmus.Run(5_000, func() *Counters {
