@@ -21,9 +21,9 @@ import (
 func TestHammerCountsEveryAdd(t *testing.T) {
 	const workers, rounds = 4, 2000
 	for _, eventTime := range []bool{false, true} {
-		counter := newCounter(t, CounterConfig{Window: time.Hour, Buckets: 3600, EventTime: eventTime})
+		counter := newCounter(t, CounterConfig{Window: time.Hour, EventTime: eventTime})
 		fine := newCounter(t, CounterConfig{Window: 1 << 42, Buckets: 1 << 15, EventTime: eventTime, MaxAhead: time.Hour})
-		counters := newCounters(t, CountersConfig{Window: time.Hour, Buckets: 3600, EventTime: eventTime, Outcomes: 3})
+		counters := newCounters(t, CountersConfig{Window: time.Hour, EventTime: eventTime, Outcomes: 3})
 		start := time.Now()
 		var want atomic.Int64
 		hammer.Run(t, workers, rounds, func(worker int, rng *rand.Rand) error {
@@ -169,7 +169,7 @@ func TestLitmusReadOfAReusedBucket(t *testing.T) {
 // the new one, and brings nothing of the old one along.
 func TestLitmusStallOfAWholeWindow(t *testing.T) {
 	epoch := time.Unix(1000, 0)
-	seen := litmus.Run(10_000, func() *Counter {
+	seen := litmus.Run(4_000, func() *Counter {
 		c, _ := NewCounter(CounterConfig{Window: time.Second, Buckets: 1, EventTime: true})
 		c.AddAt(epoch, 100)
 		return c
