@@ -91,8 +91,9 @@
 // moment; a Sums may see an Add of one outcome and not an earlier one of
 // another. An Add that sleeps while the window moves on by the whole of itself,
 // between choosing its bucket and adding to it, may be counted in a newer
-// bucket. A TopK has a mutex and is linearizable. Nothing blocks otherwise, there is no goroutine, and no code of
-// the user is called but Combine, which has no lock to run under.
+// bucket. A TopK has a mutex and is linearizable. Nothing blocks otherwise,
+// there is no goroutine, and no code of the user is called but Combine, which
+// has no lock to run under.
 //
 // Time is read by the monotonic clock, once a call. Steps of the wall clock
 // show in nothing but MaxAhead, the times that All yields, and times given to
