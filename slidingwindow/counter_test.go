@@ -564,6 +564,9 @@ func TestOverflowBeforeItsRepair(t *testing.T) {
 	e.words[e.newest.Load()+1].Store(math.MinInt64 + 5)
 	counter.Add(1)
 	assert.Equal(t, int64(math.MaxInt64), e.words[e.newest.Load()+1].Load())
+	e.words[e.newest.Load()+1].Store(7) // somebody has ended it, and the bucket has been reused
+	clamp(&e.words[e.newest.Load()+1])
+	assert.Equal(t, int64(7), counter.Sum())
 }
 
 func TestReset(t *testing.T) {

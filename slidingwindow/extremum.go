@@ -57,10 +57,11 @@ func (x *Extremum[T]) Push(v T) T {
 	if uint(i-1) >= uint(x.inner) {
 		return x.pushSlow(v)
 	}
-	x.run = x.pick(x.run, v)
-	x.buf[i] = v
-	x.next = i + 1
-	return x.pick(x.run, x.buf[i+1])
+	run := x.pick(x.run, v) // kept in a register, past the store to buf
+	x.run, x.next = run, i+1
+	buf := x.buf
+	buf[i] = v
+	return x.pick(run, buf[i+1])
 }
 
 // pushSlow is Push for the first block and for the first and the last value of

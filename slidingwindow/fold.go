@@ -69,9 +69,10 @@ func (f *Fold[T]) Push(v T) T {
 		return f.daba.value()
 	}
 	if full {
-		f.two.pop()
+		f.two.slide(v)
+	} else {
+		f.two.push(v)
 	}
-	f.two.push(v)
 	f.torn = false
 	return f.two.value()
 }
@@ -184,6 +185,22 @@ func (s *twoStacks[T]) push(v T) {
 	}
 	s.buf[s.place(s.len)] = v
 	s.len++
+}
+
+// slide is pop and push in a window that is full, and so is the ring: the
+// newest value takes the place of the oldest.
+func (s *twoStacks[T]) slide(v T) {
+	if s.front == 0 {
+		s.flip()
+	}
+	back := v
+	if s.len > s.front {
+		back = s.combine(s.back, v)
+	}
+	s.back = back
+	s.buf[s.head] = v
+	s.head = s.place(1)
+	s.front--
 }
 
 // pop drops the oldest value; there is one.

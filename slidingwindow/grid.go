@@ -129,27 +129,6 @@ func (g *grid) tooEarly(at int64) bool {
 // into an int64.
 const unixRange = math.MaxInt64/int64(time.Second) - 1
 
-// unixNano returns t in nanoseconds since 1970, and -1 or +1 if it lies before
-// or after the years that those can express, 1678 to 2262.
-func unixNano(t time.Time) (ns int64, outside int) {
-	if s := t.Unix(); s < -unixRange || s > unixRange {
-		return unixNanoFar(t)
-	}
-	return t.UnixNano(), 0
-}
-
-// unixNanoFar compares with the ends of the range, which are inclusive.
-func unixNanoFar(t time.Time) (ns int64, outside int) {
-	switch {
-	case t.Before(time.Unix(0, math.MinInt64)):
-		return 0, -1
-	case t.After(time.Unix(0, math.MaxInt64)):
-		return 0, +1
-	default:
-		return t.UnixNano(), 0
-	}
-}
-
 // addSaturating returns a+b or MaxInt64; b is not negative.
 func addSaturating(a, b int64) int64 {
 	if sum := a + b; sum >= a {
@@ -173,15 +152,25 @@ func (r *refusals) amount(n int64) bool {
 	return n > 0
 }
 
-// representable returns t on the axis of event time, or counts it as Late or
-// Early.
+// representable returns t in nanoseconds since 1970. Outside of the years that
+// those can express, 1678 to 2262, it is counted as Late or Early.
 func (r *refusals) representable(t time.Time) (at int64, ok bool) {
-	at, outside := unixNano(t)
-	switch {
-	case outside < 0:
-		r.late.Add(1)
-	case outside > 0:
-		r.early.Add(1)
+	if s := t.Unix(); s < -unixRange || s > unixRange {
+		return r.representableFar(t)
 	}
-	return at, outside == 0
+	return t.UnixNano(), true
+}
+
+// representableFar compares with the ends of the range, which are inclusive.
+func (r *refusals) representableFar(t time.Time) (at int64, ok bool) {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		r.late.Add(1)
+		return 0, false
+	case t.After(time.Unix(0, math.MaxInt64)):
+		r.early.Add(1)
+		return 0, false
+	default:
+		return t.UnixNano(), true
+	}
 }

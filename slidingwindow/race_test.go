@@ -21,9 +21,9 @@ import (
 func TestHammerCountsEveryAdd(t *testing.T) {
 	const workers, rounds = 4, 2000
 	for _, eventTime := range []bool{false, true} {
-		counter := newCounter(t, CounterConfig{Window: time.Hour, Buckets: 3600, EventTime: eventTime})
+		counter := newCounter(t, CounterConfig{Window: time.Hour, EventTime: eventTime})
 		fine := newCounter(t, CounterConfig{Window: 1 << 42, Buckets: 1 << 15, EventTime: eventTime, MaxAhead: time.Hour})
-		counters := newCounters(t, CountersConfig{Window: time.Hour, Buckets: 3600, EventTime: eventTime, Outcomes: 3})
+		counters := newCounters(t, CountersConfig{Window: time.Hour, EventTime: eventTime, Outcomes: 3})
 		start := time.Now()
 		var want atomic.Int64
 		hammer.Run(t, workers, rounds, func(worker int, rng *rand.Rand) error {
@@ -162,6 +162,27 @@ func TestLitmusReadOfAReusedBucket(t *testing.T) {
 	}, func(c *Counter) int { return int(c.Sum()) })
 	for outcome := range seen {
 		assert.Contains(t, []int{100, 0, 1}, outcome.B)
+	}
+}
+
+// An Add that has chosen its bucket, and is overtaken by the reuse of it: it is dropped with the bucket, Late, or counted in
+// the new one, and brings nothing of the old one along.
+func TestLitmusStallOfAWholeWindow(t *testing.T) {
+	epoch := time.Unix(1000, 0)
+	seen := litmus.Run(4_000, func() *Counter {
+		c, _ := NewCounter(CounterConfig{Window: time.Second, Buckets: 1, EventTime: true})
+		c.AddAt(epoch, 100)
+		return c
+	}, func(c *Counter) int {
+		c.AddAt(epoch, 1)
+		return int(c.Sum())
+	}, func(c *Counter) int {
+		c.AddAt(epoch.Add(time.Second), 2)
+		return int(c.Sum())
+	})
+	for outcome := range seen {
+		assert.Contains(t, []int{101, 0, 1, 2, 3}, outcome.A)
+		assert.Contains(t, []int{2, 3}, outcome.B)
 	}
 }
 

@@ -344,16 +344,18 @@ const small = 1 << 32
 
 // increase adds n > 0 to a count, which stops at MaxInt64.
 func increase(count *atomic.Int64, n int64) {
-	if n > small {
-		increaseLarge(count, n)
-		return
-	}
-	if count.Add(n) < 0 {
-		clamp(count)
+	if n > small || count.Add(n) < 0 {
+		increaseSlow(count, n)
 	}
 }
 
-func increaseLarge(count *atomic.Int64, n int64) {
+// increaseSlow adds what is large, and ends the overflow of what has been added
+// and was small.
+func increaseSlow(count *atomic.Int64, n int64) {
+	if n <= small {
+		clamp(count)
+		return
+	}
 	for {
 		old := count.Load()
 		if old < 0 {

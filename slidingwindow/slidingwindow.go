@@ -89,13 +89,15 @@
 // addition. Sum, Rate, All and Sums take no lock. A Sum lies between the true
 // sums at its start and its end, except for a bucket that expires in that
 // moment; a Sums may see an Add of one outcome and not an earlier one of
-// another. An Add that sleeps for a whole Window between choosing its bucket
-// and adding to it may be counted in a newer bucket. A TopK has a mutex and is
-// linearizable. Nothing blocks otherwise, there is no goroutine, and no code of
-// the user is called but Combine, which has no lock to run under.
+// another. An Add that sleeps while the window moves on by the whole of itself,
+// between choosing its bucket and adding to it, may be counted in a newer
+// bucket. A TopK has a mutex and is linearizable. Nothing blocks otherwise,
+// there is no goroutine, and no code of the user is called but Combine, which
+// has no lock to run under.
 //
 // Time is read by the monotonic clock, once a call. Steps of the wall clock
-// show in nothing but MaxAhead and the times that All yields. Everything works
+// show in nothing but MaxAhead, the times that All yields, and times given to
+// AddAt that are of the wall clock, such as parsed ones. Everything works
 // in a testing/synctest bubble, to the nanosecond; a window that was made
 // outside of it works inside as one on which no time passes.
 //
