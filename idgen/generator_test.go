@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -223,7 +224,7 @@ func TestNextNCrossesTicks(t *testing.T) {
 		assert.Equal(t, 3*ms, time.Since(start))
 		assert.Equal(t, uint64(1), g.Stats().Waits, "a call is counted once")
 		last := ID(0)
-		for i, id := range append(ids, more...) {
+		for i, id := range slices.Concat(ids, more) {
 			require.Greater(t, id, last)
 			last = id
 			p := tiny.Decode(id)
@@ -303,7 +304,7 @@ func TestHopelessDeadlineIsRefusedAtOnce(t *testing.T) {
 			cancel()
 			require.ErrorIs(t, err, ErrExhausted)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.ErrorContains(t, err, "1ms to the next free tick")
+			require.ErrorContains(t, err, "1ms to the next free tick")
 			assert.Zero(t, time.Since(start))
 		}
 		assert.Zero(t, g.Stats().Waits, "nobody has waited")
@@ -385,6 +386,7 @@ func TestAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := settled(t, Config{Layout: tiny})
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		all := g.All(ctx)
 		var ids []ID
 		for id, err := range all {
@@ -399,7 +401,7 @@ func TestAll(t *testing.T) {
 		for id, err := range all {
 			if err != nil {
 				assert.Zero(t, id)
-				assert.ErrorIs(t, err, context.Canceled)
+				require.ErrorIs(t, err, context.Canceled)
 				break
 			}
 			n++
@@ -551,7 +553,7 @@ func TestNilAndZeroPanic(t *testing.T) {
 	}
 	var lease Lease
 	require.ErrorIs(t, lease.Err(), ErrLeaseLost)
-	assert.NoError(t, lease.Close())
+	require.NoError(t, lease.Close())
 	assert.Zero(t, lease.Node())
 	assert.Zero(t, lease.Token())
 }

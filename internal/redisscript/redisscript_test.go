@@ -42,7 +42,7 @@ func TestRunSendsTheDigestFirst(t *testing.T) {
 }
 
 func TestRunSendsTheTextOnceAfterNoScript(t *testing.T) {
-	noScript := errors.New("NOSCRIPT No matching script. Please use EVAL.")
+	noScript := errors.New("NOSCRIPT No matching script. Please use EVAL")
 	for name, second := range map[string]error{"then it works": nil, "then it fails": errors.New("OOM"), "again": noScript} {
 		s := &server{answer: func(command string) (any, error) {
 			if command == "EVALSHA" {
