@@ -74,7 +74,7 @@ func (c *clock) compare(elapsed time.Duration, wall time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	reading := wall.Sub(c.epoch)
-	if ahead := reading - time.Duration(c.at(c.elapsed())); ahead > 0 {
+	if ahead := -saturatingSub(time.Duration(c.at(c.elapsed())), reading); ahead > 0 {
 		c.origin.Add(uint64(ahead))
 	}
 	drift := max(0, saturatingSub(time.Duration(c.at(elapsed)), reading))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -117,6 +118,10 @@ func TestRegressionNumbersAreUsedAgain(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 	})
+}
+
+func TestMemoryStoreKeeps32BytesForANumber(t *testing.T) {
+	assert.LessOrEqual(t, unsafe.Sizeof(reservation{}), uintptr(32))
 }
 
 func TestTokensDoNotWrap(t *testing.T) {
