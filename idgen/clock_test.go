@@ -205,7 +205,7 @@ func TestWallBeforeTheEpoch(t *testing.T) {
 		require.ErrorIs(t, err, ErrClockBackwards)
 		_, err = NewWithWall(Config{}, wall.now)
 		require.ErrorIs(t, err, ErrConfig)
-		assert.ErrorContains(t, err, "Layout.Epoch")
+		require.ErrorContains(t, err, "Layout.Epoch")
 	})
 }
 

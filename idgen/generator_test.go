@@ -89,8 +89,8 @@ func TestNewRejects(t *testing.T) {
 			g, err := New(c.cfg)
 			require.ErrorIs(t, err, ErrConfig, c.name)
 			assert.Nil(t, g)
-			assert.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must be ", c.name)
-			assert.ErrorContains(t, err, ", got ", c.name)
+			require.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must be ", c.name)
+			require.ErrorContains(t, err, ", got ", c.name)
 		}
 	})
 }
@@ -113,7 +113,7 @@ func TestNewAcceptsTheEdges(t *testing.T) {
 			{NotBefore: time.Time{}.Add(-1)},
 		} {
 			_, err := New(cfg)
-			assert.NoError(t, err, "%+v", cfg)
+			require.NoError(t, err, "%+v", cfg)
 		}
 	})
 }
@@ -462,11 +462,11 @@ func TestExpiryOfManyTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(27 * 365 * 24 * time.Hour)
 		_, err := New(Config{Layout: Layout{Unit: time.Microsecond, TimeBits: 20, SequenceBits: 24}})
-		assert.ErrorIs(t, err, ErrExpired)
+		require.ErrorIs(t, err, ErrExpired)
 		g := newGen(t, Config{Layout: Layout{Epoch: time.Now(), Unit: time.Microsecond, TimeBits: 20, SequenceBits: 24}})
 		time.Sleep(27 * 365 * 24 * time.Hour)
 		_, err = g.TryNext()
-		assert.ErrorIs(t, err, ErrExpired)
+		require.ErrorIs(t, err, ErrExpired)
 	})
 }
 
@@ -571,5 +571,5 @@ func TestUsedAcrossBubbles(t *testing.T) {
 	require.NoError(t, err)
 	assert.Less(t, time.Since(inside.Layout().Decode(id).Time), time.Hour)
 	_, err = outside.Next(t.Context())
-	assert.NoError(t, err)
+	require.NoError(t, err)
 }

@@ -99,7 +99,7 @@ func TestNewLeaseRejects(t *testing.T) {
 	} {
 		l, err := NewLease(t.Context(), c.cfg)
 		require.ErrorIs(t, err, ErrConfig)
-		assert.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must be ")
+		require.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must be ")
 		assert.Nil(t, l)
 	}
 }
@@ -469,7 +469,7 @@ func TestCloseIsIdempotentAndConcurrent(t *testing.T) {
 func TestCloseOfANumberThatIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lease(t, &fake{extend: func(context.Context, int, time.Duration) error { return ErrLeaseLost }})
-		assert.NoError(t, l.Close())
+		require.NoError(t, l.Close())
 	})
 }
 

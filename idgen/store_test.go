@@ -26,12 +26,12 @@ func TestStoresRejectBadArguments(t *testing.T) {
 		for _, nodes := range []int64{0, -1, 1<<24 + 1, math.MinInt64, math.MaxInt64} {
 			_, _, err := s.Claim(t.Context(), nodes, time.Second)
 			require.ErrorIs(t, err, ErrConfig)
-			assert.ErrorContains(t, err, "nodes must be")
+			require.ErrorContains(t, err, "nodes must be")
 		}
 		for _, ttl := range []time.Duration{0, -1, math.MinInt64} {
 			_, _, err := s.Claim(t.Context(), 1, ttl)
 			require.ErrorIs(t, err, ErrConfig)
-			assert.ErrorContains(t, err, "ttl must be")
+			require.ErrorContains(t, err, "ttl must be")
 			require.ErrorIs(t, s.Extend(t.Context(), 0, 1, ttl), ErrConfig)
 		}
 		_, _, err := s.Claim(done, 1, time.Second)

@@ -50,7 +50,7 @@ func TestNewRejects(t *testing.T) {
 	} {
 		s, err := New(c.cfg)
 		require.ErrorIs(t, err, idgen.ErrConfig)
-		assert.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must ")
+		require.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must ")
 		assert.Nil(t, s)
 	}
 }

@@ -183,6 +183,7 @@ func TestStoppedHolderMakesNoID(t *testing.T) {
 	server := redisserver.Start(t)
 	for name, env := range map[string]map[string]string{"file": {"IDGEN_DIR": t.TempDir()}, "redis": {"IDGEN_REDIS": server.Addr()}} {
 		t.Run("store="+name, func(t *testing.T) {
+			t.Parallel()
 			env["IDGEN_ROLE"], env["IDGEN_NODES"] = "holder", "1"
 			dir := t.TempDir()
 			outs := []string{filepath.Join(dir, "first"), filepath.Join(dir, "second")}
