@@ -215,11 +215,11 @@ func BenchmarkIDGenText(b *testing.B) {
 // TestIDGenAdapters checks what the benchmarks take for granted: ids that differ and, where it is promised, grow.
 func TestIDGenAdapters(t *testing.T) {
 	for _, impl := range idgenImpls() {
-		for name, make := range map[string]func() idgenNext{"wide": impl.wide, "saturated": impl.saturated} {
-			if make == nil {
+		for name, open := range map[string]func() idgenNext{"wide": impl.wide, "saturated": impl.saturated} {
+			if open == nil {
 				continue
 			}
-			next, last := make(), uint64(0)
+			next, last := open(), uint64(0)
 			for range 300 {
 				id, err := next()
 				require.NoError(t, err, impl.name)
