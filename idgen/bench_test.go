@@ -3,6 +3,7 @@ package idgen
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -97,6 +98,36 @@ func BenchmarkClock(b *testing.B) {
 	g := benchGenerator(b, Config{})
 	for b.Loop() {
 		_ = g.elapsed()
+	}
+}
+
+// BenchmarkNeighbours is why the word that every id moves has a cache line for itself: a word that is only read, once per
+// operation as the fields of the clock are, next to one that every operation moves, and a line away from it.
+func BenchmarkNeighbours(b *testing.B) {
+	var near struct {
+		read, moved atomic.Uint64
+		_           [cacheLine]byte
+	}
+	var far struct {
+		read  atomic.Uint64
+		_     [cacheLine]byte
+		moved atomic.Uint64
+		_     [cacheLine]byte
+	}
+	for _, c := range []struct {
+		name        string
+		read, moved *atomic.Uint64
+	}{{"line=shared", &near.read, &near.moved}, {"line=own", &far.read, &far.moved}} {
+		b.Run(c.name, func(b *testing.B) {
+			base := time.Now()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					now := c.read.Load() + uint64(time.Since(base)&1)
+					for last := c.moved.Load(); !c.moved.CompareAndSwap(last, last+1+now); last = c.moved.Load() {
+					}
+				}
+			})
+		})
 	}
 }
 

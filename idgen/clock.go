@@ -17,7 +17,7 @@ const inspection = time.Second
 // never goes back, whatever is done to the wall clock, with which it is
 // compared once per second of use.
 //
-//	wall ahead of it                   it jumps there: a step, or a machine that slept
+//	wall ahead of the clock            it jumps there: a step, or a machine that slept
 //	wall behind, at most MaxRollback   it goes on: a small step back, or slewing
 //	wall further behind                it refuses, until the wall has caught up
 //
@@ -65,17 +65,19 @@ func (c *clock) at(elapsed time.Duration) uint64 {
 	return c.origin.Load() + uint64(max(elapsed, 0))
 }
 
-// compare looks at the wall clock and returns an error while that is more than
-// maxRollback behind.
+// compare judges a reading of the wall clock and returns an error while that is
+// more than maxRollback behind. The wall was read after elapsed was. Whatever
+// held the goroutine up in between, which may have been a SIGSTOP, is no step
+// of the wall: the clock jumps by what the wall is ahead of it even now.
 func (c *clock) compare(elapsed time.Duration, wall time.Time) error {
 	chaos.Point("idgen: about to compare clocks")
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	drift := saturatingSub(time.Duration(c.at(elapsed)), wall.Sub(c.epoch))
-	if drift < 0 {
-		c.origin.Add(uint64(-drift))
-		drift = 0
+	reading := wall.Sub(c.epoch)
+	if ahead := -saturatingSub(time.Duration(c.at(c.elapsed())), reading); ahead > 0 {
+		c.origin.Add(uint64(ahead))
 	}
+	drift := max(0, saturatingSub(time.Duration(c.at(elapsed)), reading))
 	c.drift.Store(int64(drift))
 	if drift > c.maxRollback {
 		c.next.Store(0)

@@ -135,6 +135,32 @@ func TestWallStepsAhead(t *testing.T) {
 	})
 }
 
+// A goroutine that is held up between its readings of the two clocks must not take the delay for a step of the wall: the
+// clock would run ahead from then on, past what Guard covers, and the next look would refuse.
+func TestDelayBetweenTheClocksIsNoStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		var delay time.Duration
+		g, err := NewWithWall(Config{}, func() time.Time {
+			time.Sleep(delay)
+			return wallNow()
+		})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		delay = time.Minute
+		_, err = g.TryNext()
+		require.NoError(t, err)
+		delay = 0
+		for range 3 {
+			id, err := g.TryNext()
+			require.NoError(t, err)
+			assert.Equal(t, time.Now().UTC(), g.Layout().Decode(id).Time)
+			assert.Zero(t, g.Stats().Drift)
+			time.Sleep(time.Second)
+		}
+	})
+}
+
 func TestWallStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Hour)
@@ -179,7 +205,7 @@ func TestWallBeforeTheEpoch(t *testing.T) {
 		require.ErrorIs(t, err, ErrClockBackwards)
 		_, err = NewWithWall(Config{}, wall.now)
 		require.ErrorIs(t, err, ErrConfig)
-		assert.ErrorContains(t, err, "Layout.Epoch")
+		require.ErrorContains(t, err, "Layout.Epoch")
 	})
 }
 

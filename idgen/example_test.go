@@ -26,7 +26,7 @@ func Example() {
 	// Output: true 7 7
 }
 
-// The textbook's formula lets the sequence spill into the bits of the node. Two nodes at 3,000 ids in one ms:
+// The textbook's formula lets the sequence spill into the bits of the node. Here two nodes make 3,000 ids each in one ms.
 func Example_textbook() {
 	seen, duplicates := map[int64]bool{}, 0
 	for node := range int64(2) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -88,8 +89,8 @@ func TestNewRejects(t *testing.T) {
 			g, err := New(c.cfg)
 			require.ErrorIs(t, err, ErrConfig, c.name)
 			assert.Nil(t, g)
-			assert.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must be ", c.name)
-			assert.ErrorContains(t, err, ", got ", c.name)
+			require.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must be ", c.name)
+			require.ErrorContains(t, err, ", got ", c.name)
 		}
 	})
 }
@@ -112,7 +113,7 @@ func TestNewAcceptsTheEdges(t *testing.T) {
 			{NotBefore: time.Time{}.Add(-1)},
 		} {
 			_, err := New(cfg)
-			assert.NoError(t, err, "%+v", cfg)
+			require.NoError(t, err, "%+v", cfg)
 		}
 	})
 }
@@ -223,7 +224,7 @@ func TestNextNCrossesTicks(t *testing.T) {
 		assert.Equal(t, 3*ms, time.Since(start))
 		assert.Equal(t, uint64(1), g.Stats().Waits, "a call is counted once")
 		last := ID(0)
-		for i, id := range append(ids, more...) {
+		for i, id := range slices.Concat(ids, more) {
 			require.Greater(t, id, last)
 			last = id
 			p := tiny.Decode(id)
@@ -303,7 +304,7 @@ func TestHopelessDeadlineIsRefusedAtOnce(t *testing.T) {
 			cancel()
 			require.ErrorIs(t, err, ErrExhausted)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.ErrorContains(t, err, "1ms to the next free tick")
+			require.ErrorContains(t, err, "1ms to the next free tick")
 			assert.Zero(t, time.Since(start))
 		}
 		assert.Zero(t, g.Stats().Waits, "nobody has waited")
@@ -385,6 +386,7 @@ func TestAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := settled(t, Config{Layout: tiny})
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		all := g.All(ctx)
 		var ids []ID
 		for id, err := range all {
@@ -399,7 +401,7 @@ func TestAll(t *testing.T) {
 		for id, err := range all {
 			if err != nil {
 				assert.Zero(t, id)
-				assert.ErrorIs(t, err, context.Canceled)
+				require.ErrorIs(t, err, context.Canceled)
 				break
 			}
 			n++
@@ -460,11 +462,11 @@ func TestExpiryOfManyTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(27 * 365 * 24 * time.Hour)
 		_, err := New(Config{Layout: Layout{Unit: time.Microsecond, TimeBits: 20, SequenceBits: 24}})
-		assert.ErrorIs(t, err, ErrExpired)
+		require.ErrorIs(t, err, ErrExpired)
 		g := newGen(t, Config{Layout: Layout{Epoch: time.Now(), Unit: time.Microsecond, TimeBits: 20, SequenceBits: 24}})
 		time.Sleep(27 * 365 * 24 * time.Hour)
 		_, err = g.TryNext()
-		assert.ErrorIs(t, err, ErrExpired)
+		require.ErrorIs(t, err, ErrExpired)
 	})
 }
 
@@ -551,7 +553,7 @@ func TestNilAndZeroPanic(t *testing.T) {
 	}
 	var lease Lease
 	require.ErrorIs(t, lease.Err(), ErrLeaseLost)
-	assert.NoError(t, lease.Close())
+	require.NoError(t, lease.Close())
 	assert.Zero(t, lease.Node())
 	assert.Zero(t, lease.Token())
 }
@@ -569,5 +571,5 @@ func TestUsedAcrossBubbles(t *testing.T) {
 	require.NoError(t, err)
 	assert.Less(t, time.Since(inside.Layout().Decode(id).Time), time.Hour)
 	_, err = outside.Next(t.Context())
-	assert.NoError(t, err)
+	require.NoError(t, err)
 }

@@ -32,7 +32,7 @@ func (b bitset) mark(n uint64) bool {
 	return fresh
 }
 
-// Eight goroutines take two million ids each, in batches, from a clock that stands still: all differ, and those of each
+// Eight goroutines take ten million ids each, in batches, from a clock that stands still: all differ, and those of each
 // goroutine increase. muyo/sno v1.2.1, with time and sequence in two words, gave 34 duplicates in 13.9 million.
 func TestRegressionNoIDIsGivenTwice(t *testing.T) {
 	const perStep = 5000
@@ -70,7 +70,9 @@ func TestRegressionNoIDIsGivenTwice(t *testing.T) {
 		for word := range marks[0] {
 			var all uint64
 			for _, m := range marks {
-				require.Zero(t, all&m[word], "two goroutines have one id")
+				if all&m[word] != 0 {
+					t.Fatal("two goroutines have one id")
+				}
 				all |= m[word]
 			}
 		}
@@ -163,10 +165,10 @@ func TestHammerWithAWildClock(t *testing.T) {
 		seen := map[ID]bool{}
 		hammer.Run(t, workers, 1500, func(worker int, rng *rand.Rand) error {
 			if rng.IntN(20) == 0 {
-				time.Sleep(time.Duration(rng.IntN(int(2 * time.Second))))
+				time.Sleep(time.Duration(rng.Int64N(int64(2 * time.Second))))
 			}
 			if worker == 0 {
-				wall.step(time.Duration(rng.IntN(int(30*time.Second))) - 15*time.Second)
+				wall.step(time.Duration(rng.Int64N(int64(30*time.Second))) - 15*time.Second)
 				g.Stats()
 			}
 			id, err := g.TryNext()
@@ -272,7 +274,7 @@ func TestNoAllocations(t *testing.T) {
 		"UUID.AppendText": func() { room, _ = u.AppendText(room[:0]) },
 	} {
 		if instrumented && (name == "UUID" || name == "UUIDs") {
-			continue // crypto/rand.Read lets its buffer escape under the race detector
+			continue // under -race the buffer of crypto/internal/sysrand.Read escapes: -gcflags=-m says "leaking param" only there
 		}
 		assert.Zero(t, testing.AllocsPerRun(100, call), name)
 		require.NoError(t, failed, name)
@@ -281,7 +283,7 @@ func TestNoAllocations(t *testing.T) {
 		"String": func() { sinkText = id.String() }, "Base32": func() { sinkText = id.Base32() }, "Base62": func() { sinkText = id.Base62() },
 		"UUID.String": func() { sinkText = u.String() },
 	} {
-		assert.Equal(t, 1.0, testing.AllocsPerRun(100, call), name)
+		assert.Equal(t, 1, int(testing.AllocsPerRun(100, call)), name)
 	}
 	_, _ = sinkID, sinkText
 }

@@ -156,7 +156,7 @@ func newLease(ctx context.Context, cfg LeaseConfig, wall func() time.Time) (*Lea
 		return nil, fmt.Errorf("idgen: NodeStore gave node %d of %d", l.node, cfg.Nodes)
 	}
 	l.hold(sent)
-	go l.keep(sent)
+	go l.keep(sent) //nolint:contextcheck // the lease outlives ctx, which is for the claim
 	return l, nil
 }
 

@@ -42,7 +42,7 @@ func (f *fake) Extend(ctx context.Context, node, token int64, ttl time.Duration)
 	n := len(f.calls)
 	f.mu.Unlock()
 	if node != 3 || token != 7 {
-		return errors.New("another node or token")
+		return errOther
 	}
 	if f.extend == nil {
 		return nil
@@ -59,7 +59,10 @@ func (f *fake) log(start time.Time) (at, ttl []time.Duration) {
 	return at, ttl
 }
 
-var errDown = errors.New("store is down")
+var (
+	errDown  = errors.New("store is down")
+	errOther = errors.New("another node or token")
+)
 
 // lease is one of 9 s and a guard of 5 s: a heartbeat every 3 s, a retry after 900 ms.
 func lease(t *testing.T, store NodeStore) *Lease {
@@ -96,7 +99,7 @@ func TestNewLeaseRejects(t *testing.T) {
 	} {
 		l, err := NewLease(t.Context(), c.cfg)
 		require.ErrorIs(t, err, ErrConfig)
-		assert.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must be ")
+		require.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must be ")
 		assert.Nil(t, l)
 	}
 }
@@ -395,6 +398,42 @@ func TestStoreReentersTheLease(t *testing.T) {
 	})
 }
 
+// A store may make and close other leases, of itself too, while it claims; one that exits leaves nothing running.
+func TestClaimReentersTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := &MemoryStore{}
+		store := &fake{}
+		depth := 0
+		store.claim = func(ctx context.Context, nodes int64, ttl time.Duration) (int64, int64, error) {
+			if depth++; depth < 3 {
+				l, err := NewLease(ctx, LeaseConfig{Store: store})
+				if err != nil {
+					return 0, 0, err
+				}
+				_, err = New(Config{Lease: l})
+				if err := errors.Join(err, l.Close()); err != nil && !errors.Is(err, errOther) {
+					return 0, 0, err
+				}
+			}
+			return inner.Claim(ctx, nodes, ttl)
+		}
+		l, err := NewLease(t.Context(), LeaseConfig{Store: store})
+		require.NoError(t, err)
+		assert.Equal(t, int64(2), l.Node())
+		assert.Equal(t, int64(3), l.Token())
+		require.ErrorIs(t, l.Close(), errOther)
+
+		exited := make(chan struct{})
+		store.claim = func(context.Context, int64, time.Duration) (int64, int64, error) { runtime.Goexit(); return 0, 0, nil }
+		go func() {
+			defer close(exited)
+			_, _ = NewLease(t.Context(), LeaseConfig{Store: store})
+			t.Error("returned from a claim that exited")
+		}()
+		<-exited
+	})
+}
+
 func TestCloseIsIdempotentAndConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -430,7 +469,7 @@ func TestCloseIsIdempotentAndConcurrent(t *testing.T) {
 func TestCloseOfANumberThatIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lease(t, &fake{extend: func(context.Context, int, time.Duration) error { return ErrLeaseLost }})
-		assert.NoError(t, l.Close())
+		require.NoError(t, l.Close())
 	})
 }
 

@@ -62,7 +62,7 @@ import (
 type Scripter = redisscript.Scripter
 
 // DoFunc adapts every client that can send a command given as its words:
-// "EVALSHA", sha, 2, key, key, arguments.
+// "EVALSHA", sha, 2, both keys, arguments.
 type DoFunc = redisscript.DoFunc
 
 // FromGoRedis adapts every client shaped like go-redis: Client, ClusterClient,

@@ -50,7 +50,7 @@ func TestNewRejects(t *testing.T) {
 	} {
 		s, err := New(c.cfg)
 		require.ErrorIs(t, err, idgen.ErrConfig)
-		assert.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must ")
+		require.ErrorContains(t, err, "idgen: invalid config: "+c.field+" must ")
 		assert.Nil(t, s)
 	}
 }
@@ -165,7 +165,7 @@ func TestErrorsOfTheClientPassThroughUnrepeated(t *testing.T) {
 }
 
 func TestNoScriptSendsTheTextOnce(t *testing.T) {
-	s := &scripted{err: errors.New("NOSCRIPT No matching script. Please use EVAL.")}
+	s := &scripted{err: errors.New("NOSCRIPT No matching script. Please use EVAL")}
 	require.Error(t, store(t, s).Extend(t.Context(), 5, 7, time.Second))
 	require.Len(t, s.sent, 2)
 	assert.Equal(t, "EVAL", s.sent[1][0])

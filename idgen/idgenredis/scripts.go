@@ -29,20 +29,20 @@ end
 // pages, in case others use more numbers than this caller, which they should
 // not.
 var claimScript = redisscript.New(prelude + `
-local nodes, ms = tonumber(ARGV[1]), tonumber(ARGV[2])
-local node = redis.call('ZCARD', KEYS[1])
-if node >= nodes then
-  local offset = 0
-  node = nil
-  while not node do
-    local page = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now), 'LIMIT', offset, 100)
-    if #page == 0 then return {-1, 0} end
-    for _, candidate in ipairs(page) do
-      if not node and tonumber(candidate) < nodes then node = tonumber(candidate) end
+local function ended_first(nodes)
+  local offset, page = 0, nil
+  repeat
+    page = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now), 'LIMIT', offset, 100)
+    for _, node in ipairs(page) do
+      if tonumber(node) < nodes then return tonumber(node) end -- else it is of others
     end
     offset = offset + #page
-  end
+  until #page == 0
 end
+local nodes, ms = tonumber(ARGV[1]), tonumber(ARGV[2])
+local node = redis.call('ZCARD', KEYS[1])
+if node >= nodes then node = ended_first(nodes) end
+if not node then return {-1, 0} end
 local last = tonumber(redis.call('HGET', KEYS[2], 'last') or '0')
 local token = math.max(now, last + 1)
 redis.call('HSET', KEYS[2], text(node), text(token))

@@ -16,9 +16,9 @@ var idgenBwmarrin = idgenImpl{
 			return nil
 		}
 	},
-	text: map[string]func() int{
-		"short": func() int { return len(idgenBwmarrinID.Base58()) },
-		"json":  func() int { return idgenJSON(idgenBwmarrinID) },
+	text: map[string]func() string{
+		"short": func() string { return idgenBwmarrinID.Base58() },
+		"json":  func() string { return idgenJSON(idgenBwmarrinID) },
 	},
 }
 

@@ -16,7 +16,7 @@ var idgenKsuid = idgenImpl{
 			return binary.BigEndian.Uint64(id[:]), err
 		}
 	},
-	text: map[string]func() int{"short": func() int { return len(idgenKsuidID.String()) }},
+	text: map[string]func() string{"short": func() string { return idgenKsuidID.String() }},
 }
 
 var idgenKsuidID = ksuid.New()

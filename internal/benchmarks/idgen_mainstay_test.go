@@ -15,10 +15,10 @@ var idgenMainstay = idgenImpl{
 			return err
 		}
 	},
-	text: map[string]func() int{
-		"short":  func() int { return len(idgenMainstayID.Base62()) },
-		"base32": func() int { return len(idgenMainstayID.Base32()) },
-		"json":   func() int { return idgenJSON(idgenMainstayID) },
+	text: map[string]func() string{
+		"short":  func() string { return idgenMainstayID.Base62() },
+		"base32": func() string { return idgenMainstayID.Base32() },
+		"json":   func() string { return idgenJSON(idgenMainstayID) },
 	},
 	uuid: func() func() [16]byte {
 		g := new(idgen.UUIDGenerator)

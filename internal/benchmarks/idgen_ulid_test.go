@@ -16,7 +16,7 @@ var idgenUlid = idgenImpl{
 			return binary.BigEndian.Uint64(id[8:]), nil
 		}
 	},
-	text: map[string]func() int{"base32": func() int { return len(idgenUlidID.String()) }},
+	text: map[string]func() string{"base32": func() string { return idgenUlidID.String() }},
 }
 
 var idgenUlidID = ulid.Make()

@@ -16,7 +16,7 @@ var idgenXid = idgenImpl{
 			return binary.BigEndian.Uint64(id[4:]), nil
 		}
 	},
-	text: map[string]func() int{"base32": func() int { return len(idgenXidID.String()) }},
+	text: map[string]func() string{"base32": func() string { return idgenXidID.String() }},
 }
 
 var idgenXidID = xid.New()

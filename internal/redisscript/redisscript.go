@@ -71,10 +71,12 @@ type goRedis struct {
 	evalSha, eval func(ctx context.Context, script string, keys []string, args []any) (any, error)
 }
 
+// EvalSha calls the client.
 func (g goRedis) EvalSha(ctx context.Context, sha string, keys []string, args ...any) (any, error) {
 	return g.evalSha(ctx, sha, keys, args)
 }
 
+// Eval calls the client.
 func (g goRedis) Eval(ctx context.Context, script string, keys []string, args ...any) (any, error) {
 	return g.eval(ctx, script, keys, args)
 }

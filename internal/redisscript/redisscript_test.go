@@ -42,7 +42,7 @@ func TestRunSendsTheDigestFirst(t *testing.T) {
 }
 
 func TestRunSendsTheTextOnceAfterNoScript(t *testing.T) {
-	noScript := errors.New("NOSCRIPT No matching script. Please use EVAL.")
+	noScript := errors.New("NOSCRIPT No matching script. Please use EVAL")
 	for name, second := range map[string]error{"then it works": nil, "then it fails": errors.New("OOM"), "again": noScript} {
 		s := &server{answer: func(command string) (any, error) {
 			if command == "EVALSHA" {
@@ -114,7 +114,7 @@ func TestInt(t *testing.T) {
 	}
 	for _, v := range []any{nil, 7.0, "", "7.5", "9223372036854775808", []byte(nil), []any{int64(7)}, errors.New("x")} {
 		_, err := Int(v)
-		assert.Error(t, err, "%T %v", v, v)
+		require.Error(t, err, "%T %v", v, v)
 	}
 }
 
@@ -123,6 +123,6 @@ func TestInts(t *testing.T) {
 	require.NoError(t, Ints([]any{int64(1), "2", "more"}, dst[:]))
 	assert.Equal(t, [2]int64{1, 2}, dst)
 	for _, v := range []any{nil, int64(1), "1 2", []any{}, []any{int64(1)}, []any{int64(1), nil}, []int64{1, 2}} {
-		assert.Error(t, Ints(v, dst[:]), "%T %v", v, v)
+		require.Error(t, Ints(v, dst[:]), "%T %v", v, v)
 	}
 }

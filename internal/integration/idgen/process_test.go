@@ -55,6 +55,7 @@ func numbers(t *testing.T, path string) []int64 {
 func TestKillAndRestartUnderOneNumber(t *testing.T) {
 	for _, ahead := range []string{"0s", "50ms"} {
 		t.Run("ahead="+ahead, func(t *testing.T) {
+			t.Parallel()
 			out := filepath.Join(t.TempDir(), "ids")
 			for range 100 {
 				size := func() int64 {
@@ -151,10 +152,12 @@ func verify(t *testing.T, all []record, nodes int64) {
 }
 
 func TestHoldersOnAFileStore(t *testing.T) {
+	t.Parallel()
 	holders(t, map[string]string{"IDGEN_DIR": t.TempDir()}, func(int) {})
 }
 
 func TestHoldersOnRedis(t *testing.T) {
+	t.Parallel()
 	server := redisserver.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	defer client.Close()
@@ -180,6 +183,7 @@ func TestStoppedHolderMakesNoID(t *testing.T) {
 	server := redisserver.Start(t)
 	for name, env := range map[string]map[string]string{"file": {"IDGEN_DIR": t.TempDir()}, "redis": {"IDGEN_REDIS": server.Addr()}} {
 		t.Run("store="+name, func(t *testing.T) {
+			t.Parallel()
 			env["IDGEN_ROLE"], env["IDGEN_NODES"] = "holder", "1"
 			dir := t.TempDir()
 			outs := []string{filepath.Join(dir, "first"), filepath.Join(dir, "second")}

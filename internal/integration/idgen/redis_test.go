@@ -159,7 +159,8 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{primary: redisserver.Start(t), replica: redisserver.Start(t)}
+	// By default a primary waits 5 s for more replicas before it sends what it has.
+	c := &cluster{primary: redisserver.Start(t, "--repl-diskless-sync-delay", "0"), replica: redisserver.Start(t)}
 	addr := c.primary.Addr()
 	c.addr.Store(&addr)
 	c.client = redis.NewClient(&redis.Options{
