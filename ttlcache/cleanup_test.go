@@ -216,6 +216,36 @@ func TestSweepInParts(t *testing.T) {
 	})
 }
 
+// Entries that are only brought to a lower level of the wheel count as well: no hold of the lock takes more than its
+// steps, however many entries a slot has.
+func TestCascadeInParts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n = 4 * sweepSteps
+		c := mustNew(t, Config[int, int]{Capacity: n, TTL: time.Hour})
+		for k := range n {
+			c.Set(k, k)
+		}
+		stopTimer(c)
+		slot, start := c.store.wheel.earliest()
+		sleep(time.Duration(instant(start) - c.store.now))
+		assert.Equal(t, uint16(slot+1), c.store.wheel.table.At(1).Value.slot, "all in one slot, which has begun")
+		c.store.enter(c.readClock())
+		for part := 1; part <= 4; part++ {
+			assert.False(t, c.store.sweep(nil), "part %d: the steps are used up", part)
+			lower := 0
+			for i := uint32(1); i <= n; i++ {
+				if c.store.table.At(i).Value.slot != uint16(slot+1) {
+					lower++
+				}
+			}
+			assert.Equal(t, part*sweepSteps, lower)
+		}
+		assert.True(t, c.store.sweep(nil))
+		assert.Equal(t, n, c.Len())
+		c.Clear()
+	})
+}
+
 // Len is exact at any moment, and what it removes is reported by it.
 func TestLenReportsWhatItRemoves(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,14 +45,21 @@ type event struct {
 	reason     Reason
 }
 
-// recorder is a hook that keeps what it is told.
-type recorder struct{ events []event }
+// recorder is a hook that keeps what it is told, by the timer and by loaders too.
+type recorder struct {
+	mu     sync.Mutex
+	events []event
+}
 
 func (r *recorder) hook(key, value int, reason Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.events = append(r.events, event{key, value, reason})
 }
 
 func (r *recorder) take() []event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	events := r.events
 	r.events = nil
 	return events
