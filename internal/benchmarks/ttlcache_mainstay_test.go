@@ -17,8 +17,8 @@ func newMainstayTTL[K lruKey](capacity int, sliding bool) ttlCache[K] {
 	return mainstayTTL[K]{cache}
 }
 
-func (c mainstayTTL[K]) Get(key K) (int, bool) { return c.cache.Get(key) }
-func (c mainstayTTL[K]) Set(key K, value int)  { c.cache.Set(key, value) }
+func (c mainstayTTL[K]) Get(key K) (int, bool)                      { return c.cache.Get(key) }
+func (c mainstayTTL[K]) Set(key K, value int)                       { c.cache.Set(key, value) }
 func (c mainstayTTL[K]) SetTTL(key K, value int, ttl time.Duration) { c.cache.SetTTL(key, value, ttl) }
 
 func (c mainstayTTL[K]) Load(ctx context.Context, key K) (int, error) {
