@@ -132,20 +132,22 @@ func (s *store[K, V]) reclaim() uint32 {
 }
 
 // lockSwept takes the lock at a moment when no entry is left whose deadline has
-// passed. What expires on the way is reported.
-func (c *Cache[K, V]) lockSwept() {
+// passed. What expires on the way is in list, for the caller to report after it
+// has released the lock, except for what was reported between two holds. Like
+// listener it returns list, or nil if nobody listens.
+func (c *Cache[K, V]) lockSwept(list *gone[K, V]) *gone[K, V] {
 	now := c.clock()
+	report := c.listener(list)
 	for {
-		var list gone[K, V]
-		report := c.listener(&list)
 		c.mu.Lock()
 		c.store.enter(now)
-		if c.store.sweep(report) && list.Len() == 0 {
-			return
+		if c.store.sweep(report) {
+			return report
 		}
 		c.mu.Unlock()
 		chaos.Point("ttlcache: swept, not yet reported")
 		list.Report(c.onEvict)
+		*list = gone[K, V]{}
 	}
 }
 

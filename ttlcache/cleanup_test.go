@@ -38,11 +38,10 @@ func TestCleanupIsOnTime(t *testing.T) {
 					c.SetTTL(k, k, ttl)
 					due[k] = time.Since(start) + ttl + keep
 					if k%10 == 0 {
-						time.Sleep(time.Duration(k) * time.Millisecond)
+						sleep(time.Duration(k) * time.Millisecond)
 					}
 				}
-				time.Sleep(10 * time.Hour)
-				synctest.Wait()
+				sleep(10 * time.Hour)
 				most := interval
 				if most == 0 {
 					most = time.Second
@@ -66,8 +65,7 @@ func TestSingleEntryLeavesAtItsDeadline(t *testing.T) {
 			start, at := time.Now(), time.Duration(0)
 			c := mustNew(t, Config[int, int]{Capacity: 1, TTL: ttl, OnEvict: func(int, int, Reason) { at = time.Since(start) }})
 			c.Set(1, 1)
-			time.Sleep(ttl)
-			synctest.Wait()
+			sleep(ttl)
 			assert.Equal(t, ttl, at)
 			assert.Zero(t, c.Stats().Inserts-c.Stats().Expirations)
 		})
@@ -92,7 +90,7 @@ func TestEarlierDeadlineIsHeard(t *testing.T) {
 			c.Set(1, 1)
 			c.SetTTL(3, 3, 2*time.Hour)
 			move(c)
-			time.Sleep(time.Minute)
+			sleep(time.Minute)
 			assert.Equal(t, time.Second, at, name)
 			validate(t, c)
 			c.Clear()
@@ -114,8 +112,7 @@ func TestCleanupsKeepTheirDistance(t *testing.T) {
 			c.SetTTL(k, k, time.Duration(k+1)*time.Second)
 			c.Get(k)
 		}
-		time.Sleep(2 * time.Hour)
-		synctest.Wait()
+		sleep(2 * time.Hour)
 		for i := 1; i < len(rings); i++ {
 			require.GreaterOrEqual(t, rings[i].Sub(rings[i-1]), time.Minute)
 		}
@@ -134,8 +131,8 @@ func TestTimerStopsWhenNothingCanExpire(t *testing.T) {
 		"SetTTL, NoExpiry":  func(c *Cache[int, int]) { c.SetTTL(1, 1, NoExpiry) },
 		"SetTTL, 0":         func(c *Cache[int, int]) { c.SetTTL(1, 1, 0) },
 		"evicted for good":  func(c *Cache[int, int]) { c.SetTTL(2, 2, NoExpiry) },
-		"expired":           func(*Cache[int, int]) { time.Sleep(2 * time.Hour) },
-		"expired, overfull": func(c *Cache[int, int]) { time.Sleep(time.Hour); c.SetTTL(2, 2, NoExpiry) },
+		"expired":           func(*Cache[int, int]) { sleep(2 * time.Hour) },
+		"expired, overfull": func(c *Cache[int, int]) { sleep(time.Hour); c.SetTTL(2, 2, NoExpiry) },
 	} {
 		bubble(t, func(t *testing.T) {
 			c := mustNew(t, Config[int, int]{Capacity: 1, TTL: time.Hour})
@@ -164,7 +161,7 @@ func TestExpiredEntriesMakeRoomFirst(t *testing.T) {
 		c.SetTTL(3, 3, time.Second)
 		c.Set(4, 4)
 		stopTimer(c)
-		time.Sleep(2 * time.Second)
+		sleep(2 * time.Second)
 		c.Set(5, 5)
 		assert.Equal(t, []event{{3, 3, Expired}}, r.take())
 		c.Set(6, 6)
@@ -182,12 +179,12 @@ func TestSearchForRoomIsBounded(t *testing.T) {
 		const n = 3 * searchSteps
 		c := mustNew(t, Config[int, int]{Capacity: n, TTL: time.Hour, CleanupInterval: 10 * time.Hour})
 		c.SetTTL(-1, 0, 1)
-		time.Sleep(1)
+		sleep(1)
 		c.Len()
 		for k := range n {
 			c.SetTTL(k, k, time.Hour+time.Duration(k))
 		}
-		time.Sleep(time.Hour - 1) // all are in slots that have begun
+		sleep(time.Hour - 1) // all are in slots that have begun
 		c.Set(n, n)
 		assert.Equal(t, uint64(1), c.Stats().Evictions)
 		assert.Equal(t, n, c.Len())
@@ -212,11 +209,40 @@ func TestSweepInParts(t *testing.T) {
 		for k := range n {
 			c.Set(k, k)
 		}
-		time.Sleep(time.Second)
-		synctest.Wait()
+		sleep(time.Second)
 		assert.Equal(t, n, told)
 		assert.Equal(t, 11, holds)
 		validate(t, c)
+	})
+}
+
+// Entries that are only brought to a lower level of the wheel count as well: no hold of the lock takes more than its
+// steps, however many entries a slot has.
+func TestCascadeInParts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n = 4 * sweepSteps
+		c := mustNew(t, Config[int, int]{Capacity: n, TTL: time.Hour})
+		for k := range n {
+			c.Set(k, k)
+		}
+		stopTimer(c)
+		slot, start := c.store.wheel.earliest()
+		sleep(time.Duration(instant(start) - c.store.now))
+		assert.Equal(t, uint16(slot+1), c.store.wheel.table.At(1).Value.slot, "all in one slot, which has begun")
+		c.store.enter(c.readClock())
+		for part := 1; part <= 4; part++ {
+			assert.False(t, c.store.sweep(nil), "part %d: the steps are used up", part)
+			lower := 0
+			for i := uint32(1); i <= n; i++ {
+				if c.store.table.At(i).Value.slot != uint16(slot+1) {
+					lower++
+				}
+			}
+			assert.Equal(t, part*sweepSteps, lower)
+		}
+		assert.True(t, c.store.sweep(nil))
+		assert.Equal(t, n, c.Len())
+		c.Clear()
 	})
 }
 
@@ -228,10 +254,10 @@ func TestLenReportsWhatItRemoves(t *testing.T) {
 		c.Set(1, 10)
 		c.SetTTL(2, 20, time.Hour)
 		stopTimer(c)
-		time.Sleep(time.Second - 1)
+		sleep(time.Second - 1)
 		assert.Equal(t, 2, c.Len())
 		assert.Empty(t, r.take())
-		time.Sleep(1)
+		sleep(1)
 		assert.Equal(t, 1, c.Len())
 		assert.Equal(t, []event{{1, 10, Expired}}, r.take())
 		c.Clear()
@@ -249,8 +275,7 @@ func TestGoexitInTheCleanup(t *testing.T) {
 		for k := range 2 * sweepSteps {
 			c.Set(k, k)
 		}
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		sleep(10 * time.Second)
 		assert.Equal(t, 2*sweepSteps, told)
 		assert.Zero(t, held(c))
 		validate(t, c)
@@ -291,7 +316,7 @@ func TestTimerOfACollectedCache(t *testing.T) {
 		runtime.GC()
 		runtime.GC()
 		assert.NotPanics(t, ring)
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 	})
 }
 
@@ -341,14 +366,14 @@ func TestHookOfEveryCallMayUseTheCache(t *testing.T) {
 		"Expire":            func(c *Cache[int, int]) { c.Expire(1, 0) },
 		"Clear":             func(c *Cache[int, int]) { c.Clear() },
 		"Resize":            func(c *Cache[int, int]) { _, _ = c.Resize(1) },
-		"Len":               func(c *Cache[int, int]) { stopTimer(c); time.Sleep(time.Hour); c.Len() },
-		"cleanup":           func(*Cache[int, int]) { time.Sleep(time.Hour) },
+		"Len":               func(c *Cache[int, int]) { stopTimer(c); sleep(time.Hour); c.Len() },
+		"cleanup":           func(*Cache[int, int]) { sleep(time.Hour) },
 		"load": func(c *Cache[int, int]) {
 			_, _ = c.GetOrLoad(context.Background(), 9, func(context.Context, int) (int, error) { return 9, nil })
 		},
 		"load, not found": func(c *Cache[int, int]) {
 			stopTimer(c)
-			time.Sleep(time.Hour)
+			sleep(time.Hour)
 			_, _ = c.GetOrLoad(context.Background(), 1, notFound)
 		},
 	} {
@@ -459,11 +484,11 @@ func TestReasons(t *testing.T) {
 		assert.Equal(t, []event{{1, 10, Evicted}}, r.take())
 		c.Delete(2)
 		assert.Equal(t, []event{{2, 20, Deleted}}, r.take())
-		time.Sleep(time.Second) // 3 is stale
+		sleep(time.Second) // 3 is stale
 		c.Set(3, 31)
 		assert.Equal(t, []event{{3, 30, Expired}}, r.take(), "not Replaced")
 		c.Set(4, 40)
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		c.Set(5, 50)
 		assert.Equal(t, []event{{3, 31, Expired}}, r.take(), "not Evicted")
 		c.Delete(4)
@@ -471,7 +496,7 @@ func TestReasons(t *testing.T) {
 		c.Set(6, 60)
 		c.SetTTL(6, 61, 0)
 		assert.Equal(t, []event{{6, 60, Deleted}, {6, 61, Rejected}}, r.take())
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		c.Clear()
 		assert.Equal(t, []event{{5, 50, Expired}}, r.take())
 		assert.Zero(t, c.Weight())
@@ -496,7 +521,7 @@ func TestShrinkRebuildsTheWheel(t *testing.T) {
 		validate(t, c)
 		for left := rest; left > 0; left-- {
 			require.Equal(t, left, c.Len())
-			time.Sleep(time.Second)
+			sleep(time.Second)
 		}
 		assert.Zero(t, c.Len())
 	})

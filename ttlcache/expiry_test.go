@@ -48,7 +48,7 @@ func TestEveryMethodExpiresAtTheDeadline(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := mustNew(t, Config[int, int]{Capacity: 4, TTL: life})
 				c.Set(1, 10)
-				time.Sleep(life - 1)
+				sleep(life - 1)
 				assert.True(t, call(c), "%s before the deadline, life %v", name, life)
 				validate(t, c)
 				c.Clear()
@@ -56,7 +56,7 @@ func TestEveryMethodExpiresAtTheDeadline(t *testing.T) {
 				late := mustNew(t, Config[int, int]{Capacity: 4, TTL: life, CleanupInterval: math.MaxInt64})
 				late.Set(1, 10)
 				stopTimer(late) // nothing is cleaned up
-				time.Sleep(life)
+				sleep(life)
 				assert.False(t, call(late), "%s at the deadline, life %v", name, life)
 				late.Clear()
 				validate(t, late)
@@ -68,7 +68,7 @@ func TestEveryMethodExpiresAtTheDeadline(t *testing.T) {
 func TestNoExpiryAndOverflowMeanNever(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := mustNew(t, Config[int, int]{Capacity: 4, TTL: NoExpiry, Jitter: 0.9})
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		c.Set(1, 1)
 		c.SetTTL(2, 2, math.MaxInt64-1) // maypok86/otter#204: the sum overflows
 		c.SetTTL(3, 3, time.Second)
@@ -80,7 +80,7 @@ func TestNoExpiryAndOverflowMeanNever(t *testing.T) {
 		}
 		assert.Equal(t, never, alarmAt(c), "no timer: nothing can expire")
 		validate(t, c)
-		time.Sleep(200 * 365 * 24 * time.Hour)
+		sleep(200 * 365 * 24 * time.Hour)
 		assert.Equal(t, []int{1, 2, 3}, keys(t, c))
 	})
 }
@@ -113,13 +113,13 @@ func TestSetStartsANewLife(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c := mustNew(t, Config[int, int]{Capacity: 4, TTL: 5 * time.Second, Sliding: true})
 			c.SetTTL(1, 10, first)
-			time.Sleep(time.Second - 1)
+			sleep(time.Second - 1)
 			c.Set(1, 11)
 			left, _ := c.TTL(1)
 			assert.Equal(t, 5*time.Second, left)
-			time.Sleep(5*time.Second - 1)
+			sleep(5*time.Second - 1)
 			assert.True(t, c.Contains(1))
-			time.Sleep(1)
+			sleep(1)
 			assert.False(t, c.Contains(1))
 		})
 	}
@@ -137,29 +137,29 @@ func TestSliding(t *testing.T) {
 			c := mustNew(t, Config[int, int]{Capacity: 4, TTL: time.Hour, Sliding: true})
 			c.SetTTL(1, 10, 10*time.Second)
 			for range 20 {
-				time.Sleep(10*time.Second - 1)
+				sleep(10*time.Second - 1)
 				hit(c)
 				left, _ := c.TTL(1)
 				require.Equal(t, 10*time.Second, left, "%s restarts the entry's own life", name)
 			}
 			c.Expire(1, 3*time.Second)
-			time.Sleep(2 * time.Second)
+			sleep(2 * time.Second)
 			hit(c)
 			left, _ := c.TTL(1)
 			require.Equal(t, 3*time.Second, left, "the life that Expire gave")
 			validate(t, c)
-			time.Sleep(3 * time.Second)
+			sleep(3 * time.Second)
 			hit(c) // a stale or expired entry is never extended
 			value, _ := c.Peek(1)
 			require.Zero(t, value, "a new value at most")
 
 			fixed := mustNew(t, Config[int, int]{Capacity: 4, TTL: 10 * time.Second})
 			fixed.Set(1, 10)
-			time.Sleep(9 * time.Second)
+			sleep(9 * time.Second)
 			hit(fixed)
 			left, _ = fixed.TTL(1)
 			require.Equal(t, time.Second, left, "%s does not slide unless asked (jellydator/ttlcache#19)", name)
-			time.Sleep(time.Hour)
+			sleep(time.Hour)
 		})
 	}
 }
@@ -171,11 +171,11 @@ func TestSlidingIntoEternity(t *testing.T) {
 		c.Set(1, 1)
 		left, _ := c.TTL(1)
 		assert.Equal(t, NoExpiry-1, left)
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		c.Get(1)
 		left, _ = c.TTL(1)
 		assert.Equal(t, NoExpiry, left)
-		time.Sleep(290 * 365 * 24 * time.Hour)
+		sleep(290 * 365 * 24 * time.Hour)
 		assert.Equal(t, 1, c.Len())
 		assert.Equal(t, never, alarmAt(c))
 		validate(t, c)
@@ -193,11 +193,11 @@ func TestSlidingEntryLeavesOnTime(t *testing.T) {
 		})
 		c.Set(1, 1)
 		for range 100 {
-			time.Sleep(777 * time.Millisecond)
+			sleep(777 * time.Millisecond)
 			c.Get(1)
 		}
 		last := time.Now()
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		late := gone.Sub(last) - 10*time.Second
 		assert.GreaterOrEqual(t, late, time.Duration(0))
 		assert.LessOrEqual(t, late, time.Second)
@@ -215,12 +215,12 @@ func TestExpire(t *testing.T) {
 		assert.True(t, c.Expire(2, time.Hour), "later")
 		assert.Equal(t, before, c.Stats())
 		assert.Equal(t, []int{1, 2}, keys(t, c), "no promotion")
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		assert.False(t, c.Expire(1, time.Hour), "an expired entry is not revived (maypok86/otter#249)")
 		assert.False(t, c.Contains(1))
-		time.Sleep(time.Hour - time.Second - 1)
+		sleep(time.Hour - time.Second - 1)
 		assert.True(t, c.Contains(2))
-		time.Sleep(1)
+		sleep(1)
 		assert.False(t, c.Contains(2))
 	})
 }
@@ -278,9 +278,9 @@ func TestMadeOutsideOfTheBubble(t *testing.T) {
 		c.SetTTL(2, 2, time.Hour)
 		left, _ := c.TTL(2)
 		assert.Equal(t, time.Hour, left)
-		time.Sleep(time.Hour - 1)
+		sleep(time.Hour - 1)
 		assert.True(t, c.Contains(2))
-		time.Sleep(1)
+		sleep(1)
 		assert.False(t, c.Contains(2))
 		synctest.Wait()
 		assert.Equal(t, 1, held(c), "and it was removed by the timer")
@@ -294,13 +294,14 @@ func TestOlderClockReading(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := mustNew(t, Config[int, int]{Capacity: 4, TTL: time.Second})
 		c.Set(1, 1)
+		stopTimer(c) // no other goroutine
 		s := &c.store
 		s.enter(int64(time.Second)) // somebody has seen it expired
 		s.enter(int64(time.Second) - 1)
 		assert.Zero(t, s.find(c.hash(1), 1))
 		s.enter(unread)
 		assert.Equal(t, int64(time.Second), s.now)
-		time.Sleep(2 * time.Second)
+		sleep(2 * time.Second)
 		c.SetTTL(1, 1, time.Hour)
 		s.now = unread
 		s.enter(unread)

@@ -14,7 +14,7 @@ func FuzzCache(f *testing.F) {
 			return
 		}
 		synctest.Test(t, func(t *testing.T) {
-			m := newMachine(machineConfig(int(program[0]) % 64))
+			m := newMachine(machineConfig(int(program[0]) % 128))
 			for n := 1; n+2 < len(program); n += 3 {
 				m.step(t, int(program[n]), int(program[n+1])%6, int(program[n+2])%60)
 				m.compare(t)

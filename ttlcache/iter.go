@@ -66,12 +66,19 @@ func (c *Cache[K, V]) Values() iter.Seq[V] {
 
 // snapshot copies the live entries, the least recent first.
 func (c *Cache[K, V]) snapshot() []pair[K, V] {
-	c.lockSwept()
-	defer c.mu.Unlock()
-	table := &c.store.table
-	pairs := make([]pair[K, V], 0, c.store.live)
-	for i := table.Back(); i != 0; i = table.Prev(i) {
-		if n := table.At(i); n.Value.state == fresh {
+	var list gone[K, V]
+	c.lockSwept(&list)
+	pairs := c.store.pairs()
+	c.mu.Unlock()
+	list.Report(c.onEvict)
+	return pairs
+}
+
+// pairs copies the live entries of a store that has just been swept.
+func (s *store[K, V]) pairs() []pair[K, V] {
+	pairs := make([]pair[K, V], 0, s.live)
+	for i := s.table.Back(); i != 0; i = s.table.Prev(i) {
+		if n := s.table.At(i); n.Value.state == fresh {
 			pairs = append(pairs, pair[K, V]{n.Key(), n.Value.value})
 		}
 	}

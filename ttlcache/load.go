@@ -151,6 +151,9 @@ type answer[V any] struct {
 func (s *store[K, V]) ask(hash uint32, key K) (a answer[V]) {
 	if i := s.table.Find(hash, key); i != 0 {
 		it := &s.table.At(i).Value
+		if it.state == stale && s.wheel.len == 0 { // it never leaves, but is not returned at once for ever
+			s.refresh()
+		}
 		switch {
 		case it.state == absent && it.deadline > s.now:
 			s.stats.Hits++

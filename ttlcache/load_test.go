@@ -57,7 +57,7 @@ func TestDoneContextHasNoEffect(t *testing.T) {
 		c := mustNew(t, Config[int, int]{Capacity: 4, TTL: time.Minute, Sliding: true})
 		c.Set(1, 1)
 		c.Set(2, 2)
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		cause := errors.New("cause")
 		done, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)
@@ -69,8 +69,7 @@ func TestDoneContextHasNoEffect(t *testing.T) {
 		}
 		late, cancelLate := context.WithTimeout(t.Context(), 1)
 		defer cancelLate()
-		time.Sleep(1)
-		synctest.Wait()
+		sleep(1)
 		_, err := c.GetOrLoad(late, 1, newOrigin().load)
 		require.Equal(t, context.DeadlineExceeded, err)
 		assert.Equal(t, before, c.Stats())
@@ -162,7 +161,7 @@ func TestLeaderGivesUp(t *testing.T) {
 			value, err := c.GetOrLoad(t.Context(), 1, load)
 			assert.Equal(t, 7, value, "%v", err)
 		})
-		time.Sleep(time.Second / 2)
+		sleep(time.Second / 2)
 		cancel(cause)
 		wg.Wait()
 		assert.Equal(t, Stats{Misses: 2, Loads: 1, Inserts: 1}, c.Stats())
@@ -203,13 +202,12 @@ func TestLastCallerAbandonsTheLoad(t *testing.T) {
 		value, err := c.GetOrLoad(t.Context(), 1, func(context.Context, int) (int, error) { return 2, nil })
 		require.NoError(t, err)
 		assert.Equal(t, 2, value)
-		time.Sleep(59 * time.Second)
-		synctest.Wait()
+		sleep(59 * time.Second)
 		value, _ = c.Peek(1)
 		assert.Equal(t, 2, value, "the abandoned result is discarded")
-		time.Sleep(10 * time.Second)
+		sleep(10 * time.Second)
 		assert.Equal(t, Stats{Misses: 4, Loads: 2, Inserts: 1, Expirations: c.Stats().Expirations}, c.Stats())
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 	})
 }
 
@@ -329,7 +327,7 @@ func TestLoaderMaySetTTL(t *testing.T) {
 		left, _ := c.TTL(1)
 		assert.Equal(t, time.Second, left)
 		assert.Equal(t, uint64(1), c.Stats().Inserts)
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 	})
 }
 
@@ -385,13 +383,12 @@ func TestCallersGetTheValueWhateverBecomesOfIt(t *testing.T) {
 			if name == "evicted" {
 				c.Set(6, 6)
 			}
-			time.Sleep(2 * time.Hour)
-			synctest.Wait()
+			sleep(2 * time.Hour)
 			assert.Nil(t, flights(c))
 			if name == "too heavy" {
 				assert.Equal(t, uint64(1), c.Stats().Rejected)
 			}
-			time.Sleep(10 * time.Hour)
+			sleep(10 * time.Hour)
 		})
 	}
 }
@@ -445,7 +442,7 @@ func TestCrashingLoaderStrandsNobody(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c := mustNew(t, Config[int, int]{Capacity: 4, TTL: time.Second, StaleIfError: time.Hour, NegativeTTL: time.Hour})
 			c.Set(1, 1)
-			time.Sleep(time.Second) // stale, but a crash is never covered
+			sleep(time.Second) // stale, but a crash is never covered
 			var wg sync.WaitGroup
 			for range 5 {
 				wg.Go(func() {
@@ -486,7 +483,7 @@ func TestNegativeCaching(t *testing.T) {
 		_, err := c.GetOrLoad(t.Context(), 1, o.load)
 		require.Equal(t, wrapped{1}, err, "the callers of the load get its error")
 		for range 9 {
-			time.Sleep(time.Second)
+			sleep(time.Second)
 			_, err = c.GetOrLoad(t.Context(), 1, o.load)
 			require.Equal(t, ErrNotFound, err, "later ones are told from memory")
 		}
@@ -502,10 +499,11 @@ func TestNegativeCaching(t *testing.T) {
 		assert.Zero(t, c.Weight())
 		assert.Empty(t, keys(t, c))
 		assert.Equal(t, Stats{Hits: 9, Misses: 2, Loads: 1, LoadErrors: 1}, c.Stats())
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		_, err = c.GetOrLoad(t.Context(), 1, o.load)
 		require.Equal(t, wrapped{1}, err, "its time was over, to the nanosecond, and did not slide")
 		assert.Equal(t, int64(2), o.calls.Load())
+		synctest.Wait()
 		// It occupies a place, and leaves without a report.
 		c.Set(2, 20)
 		c.Set(3, 30)
@@ -513,6 +511,7 @@ func TestNegativeCaching(t *testing.T) {
 		assert.Equal(t, []int{2, 3}, keys(t, c))
 		_, err = c.GetOrLoad(t.Context(), 1, o.load)
 		require.Error(t, err)
+		synctest.Wait() // hooks of a load run after its callers have been released
 		assert.Equal(t, []event{{2, 20, Evicted}}, r.take(), "an absence takes a place like a value")
 		// Set, Delete and Clear remove it.
 		c.Set(1, 11)
@@ -534,7 +533,7 @@ func TestNegativeCaching(t *testing.T) {
 		_, loaded := c.GetOrSet(1, 12)
 		assert.False(t, loaded)
 		c.Clear()
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 	})
 }
 
@@ -548,8 +547,7 @@ func TestAbsencesAreCleanedUp(t *testing.T) {
 		_, err := c.GetOrLoad(t.Context(), 1, func(context.Context, int) (int, error) { return 0, ErrNotFound })
 		require.Equal(t, ErrNotFound, err)
 		assert.Equal(t, 1, held(c))
-		time.Sleep(time.Second)
-		synctest.Wait()
+		sleep(time.Second)
 		assert.Zero(t, held(c), "stale times are not for absences")
 		validate(t, c)
 	})
@@ -563,7 +561,7 @@ func TestErrNotFoundRemovesTheStaleValue(t *testing.T) {
 				Capacity: 9, TTL: time.Second, NegativeTTL: negative, StaleIfError: time.Hour, OnEvict: r.hook,
 			})
 			c.Set(1, 10)
-			time.Sleep(time.Second)
+			sleep(time.Second)
 			_, err := c.GetOrLoad(t.Context(), 1, func(context.Context, int) (int, error) { return 0, ErrNotFound })
 			require.Equal(t, ErrNotFound, err)
 			synctest.Wait()
@@ -587,13 +585,13 @@ func TestStaleWhileRevalidate(t *testing.T) {
 		o := newOrigin()
 		c.Set(1, 100)
 		c.Set(2, 200)
-		time.Sleep(10*time.Second - 1)
+		sleep(10*time.Second - 1)
 		value, err := c.GetOrLoad(t.Context(), 1, o.load)
 		require.NoError(t, err)
 		require.Equal(t, 100, value)
 		require.Zero(t, o.calls.Load(), "still live")
 		c.Get(2)
-		time.Sleep(1)
+		sleep(1)
 		impatient, cancel := context.WithCancel(t.Context())
 		for range 5 {
 			start := time.Now()
@@ -608,8 +606,7 @@ func TestStaleWhileRevalidate(t *testing.T) {
 		_, ok := c.Get(1)
 		assert.False(t, ok, "to everybody else it is gone")
 		assert.Zero(t, c.Len())
-		time.Sleep(time.Second)
-		synctest.Wait()
+		sleep(time.Second)
 		value, ok = c.Get(1)
 		assert.True(t, ok)
 		assert.Equal(t, 1, value)
@@ -618,15 +615,15 @@ func TestStaleWhileRevalidate(t *testing.T) {
 		left, _ := c.TTL(1)
 		assert.Equal(t, 10*time.Second, left)
 		// At the end of the time the caller waits.
-		time.Sleep(15*time.Second - 1)
+		sleep(15*time.Second - 1)
 		value, _ = c.GetOrLoad(t.Context(), 1, func(context.Context, int) (int, error) { return 0, errOrigin })
 		assert.Equal(t, 1, value, "a nanosecond before the end")
 		synctest.Wait()
-		time.Sleep(1)
+		sleep(1)
 		_, err = c.GetOrLoad(t.Context(), 1, func(context.Context, int) (int, error) { return 0, errOrigin })
 		assert.Equal(t, errOrigin, err, "at the end")
 		c.Clear()
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 	})
 }
 
@@ -637,10 +634,10 @@ func TestBackgroundLoadIsJoinedAndNotCancelled(t *testing.T) {
 		o := newOrigin()
 		o.takes = 10 * time.Second
 		c.Set(1, 100)
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		_, err := c.GetOrLoad(t.Context(), 1, o.load)
 		require.NoError(t, err)
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		limited, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err = c.GetOrLoad(limited, 1, o.load)
@@ -659,7 +656,7 @@ func TestBackgroundLoadCrashes(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c := mustNew(t, Config[int, int]{Capacity: 2, TTL: time.Second, StaleWhileRevalidate: time.Minute})
 			c.Set(1, 100)
-			time.Sleep(time.Second)
+			sleep(time.Second)
 			for n := range 3 {
 				value, err := c.GetOrLoad(t.Context(), 1, func(context.Context, int) (int, error) { crash(); return 0, nil })
 				require.NoError(t, err)
@@ -678,7 +675,7 @@ func TestStaleIfError(t *testing.T) {
 		o := newOrigin()
 		o.err = errOrigin
 		c.Set(1, 100)
-		time.Sleep(10 * time.Second)
+		sleep(10 * time.Second)
 		var wg sync.WaitGroup
 		start := time.Now()
 		for range 5 {
@@ -691,7 +688,7 @@ func TestStaleIfError(t *testing.T) {
 		wg.Wait()
 		assert.Equal(t, Stats{Misses: 5, Stale: 5, Inserts: 1, Loads: 1, LoadErrors: 1}, c.Stats())
 		assert.False(t, c.Contains(1))
-		time.Sleep(3*time.Second - 1)
+		sleep(3*time.Second - 1)
 		value, err := c.GetOrLoad(t.Context(), 1, o.load) // the load ends a nanosecond before the end
 		require.NoError(t, err)
 		assert.Equal(t, 100, value)
@@ -699,7 +696,7 @@ func TestStaleIfError(t *testing.T) {
 		_, err = c.GetOrLoad(t.Context(), 1, o.load)
 		assert.Equal(t, errOrigin, err, "measured when the load ends")
 		synctest.Wait()
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		assert.Zero(t, held(c))
 	})
 }
@@ -709,7 +706,7 @@ func TestStaleForEver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := mustNew(t, Config[int, int]{Capacity: 2, TTL: time.Second, StaleIfError: NoExpiry})
 		c.Set(1, 100)
-		time.Sleep(100 * 365 * 24 * time.Hour)
+		sleep(100 * 365 * 24 * time.Hour)
 		value, err := c.GetOrLoad(t.Context(), 1, func(context.Context, int) (int, error) { return 0, errOrigin })
 		require.NoError(t, err)
 		assert.Equal(t, 100, value)
@@ -718,6 +715,26 @@ func TestStaleForEver(t *testing.T) {
 		c.Set(1, 101)
 		validate(t, c)
 		c.Clear()
+	})
+}
+
+// A value that is kept for ever in case of errors is not therefore returned at once for ever: time is known though nothing
+// can expire any more.
+func TestRevalidationEndsThoughTheStaleValueStays(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := mustNew(t, Config[int, int]{
+			Capacity: 2, TTL: time.Second, StaleWhileRevalidate: time.Second, StaleIfError: NoExpiry,
+		})
+		c.Set(1, 100)
+		sleep(time.Hour)
+		assert.Equal(t, never, alarmAt(c))
+		o := newOrigin()
+		value, err := c.GetOrLoad(t.Context(), 1, o.load)
+		require.NoError(t, err)
+		assert.Equal(t, 1, value, "the caller waits for the new value")
+		assert.Zero(t, c.Stats().Stale)
+		c.Clear()
+		sleep(time.Minute) // for a load in the background that there should not be
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 	"weak"
 
@@ -131,7 +130,7 @@ func TestBytesPerEntry(t *testing.T) {
 func TestMemoryReturnsAfterAMillionKeys(t *testing.T) {
 	const n = 1_000_000
 	for name, empty := range map[string]func(*Cache[int, int]){
-		"expired": func(*Cache[int, int]) { time.Sleep(time.Hour + time.Minute); synctest.Wait() },
+		"expired": func(*Cache[int, int]) { sleep(time.Hour + time.Minute) },
 		"Delete": func(c *Cache[int, int]) {
 			for k := range n {
 				c.Delete(k)
@@ -159,7 +158,7 @@ func TestDepartedValuesAreCollected(t *testing.T) {
 		"Delete":   func(c *Cache[int, *block]) { c.Delete(1) },
 		"replaced": func(c *Cache[int, *block]) { c.Set(1, nil) },
 		"evicted":  func(c *Cache[int, *block]) { c.Set(2, nil); c.Set(3, nil) },
-		"expired":  func(*Cache[int, *block]) { time.Sleep(2 * time.Hour); synctest.Wait() },
+		"expired":  func(*Cache[int, *block]) { sleep(2 * time.Hour) },
 		"Expire":   func(c *Cache[int, *block]) { c.Expire(1, 0) },
 		"Clear":    func(c *Cache[int, *block]) { c.Clear() },
 		"Resize": func(c *Cache[int, *block]) {
@@ -196,7 +195,7 @@ func TestMassExpiryHoldsTheLockForAPart(t *testing.T) {
 			c.Set(k, k)
 		}
 		stopTimer(c)
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		for held := n; held > 0; {
 			c.mu.Lock()
 			c.store.enter(c.readClock())

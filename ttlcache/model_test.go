@@ -385,13 +385,16 @@ func machineConfig(form int) Config[int, int] {
 	if form&32 != 0 {
 		cfg.CleanupInterval = 3 * time.Millisecond
 	}
+	if form&64 != 0 {
+		cfg.StaleIfError = NoExpiry
+	}
 	return cfg
 }
 
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
-			m := newMachine(machineConfig(rapid.IntRange(0, 63).Draw(t, "form")))
+			m := newMachine(machineConfig(rapid.IntRange(0, 127).Draw(t, "form")))
 			number := rapid.IntRange(0, 59)
 			for range rapid.IntRange(1, 60).Draw(t, "calls") {
 				m.step(t, number.Draw(t, "call"), number.Draw(t, "key")%6, number.Draw(t, "number"))

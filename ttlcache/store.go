@@ -93,9 +93,12 @@ func (s *store[K, V]) enter(now int64) {
 	case now > s.now:
 		s.now = now
 	case now == unread && s.wheel.len > 0: // the first deadline came between the look and the lock
-		s.now = max(s.now, int64(time.Since(s.base)))
+		s.refresh()
 	}
 }
+
+// refresh reads the clock for a call that had no reason to before the lock.
+func (s *store[K, V]) refresh() { s.now = max(s.now, int64(time.Since(s.base))) }
 
 // get finds, counts and promotes.
 func (s *store[K, V]) get(hash uint32, key K) (value V, ok bool) {

@@ -83,14 +83,13 @@
 // a GetOrLoad that waits takes effect at some instant while it does. One mutex
 // guards the cache. A call that neither grows nor shrinks the table holds it for
 // tens of nanoseconds, an insertion into a full cache at worst for the 1,024
-// entries among which it looks for an expired one; growth, Resize, iteration and
-// a Clear that is reported hold it in proportion to the entries. It is never
-// held while code of the caller runs (OnEvict, Weigh, loaders, the body of an
-// iteration), which may therefore use the same cache.
+// entries among which it looks for an expired one; growth, shrinking, Resize,
+// iteration and a Clear that is reported hold it in proportion to the entries.
+// It is never held while code of the caller runs (OnEvict, Weigh, loaders, the
+// body of an iteration), which may therefore use the same cache.
 //
-// Len, Weight, Clear, Resize and iterations first remove what has expired, 256
-// entries at a time as the cleanup does, and report it on the goroutine of the
-// caller.
+// Len, Clear, Resize and iterations first remove what has expired, 256 entries
+// at a time as the cleanup does, and report it on the goroutine of the caller.
 //
 // Time is monotonic; a step of the wall clock changes nothing. A call reads the
 // clock once at most, and not at all while nothing in the cache can expire. In
@@ -422,8 +421,7 @@ func (c *Cache[K, V]) Resize(capacity int) (evicted int, err error) {
 		return 0, err
 	}
 	var list gone[K, V]
-	c.lockSwept()
-	evicted = c.store.resize(capacity, c.listener(&list))
+	evicted = c.store.resize(capacity, c.lockSwept(&list))
 	c.mu.Unlock()
 	list.Report(c.onEvict)
 	return evicted, nil
@@ -436,19 +434,21 @@ func (c *Cache[K, V]) Resize(capacity int) (evicted int, err error) {
 func (c *Cache[K, V]) Clear() {
 	c.check()
 	var list gone[K, V]
-	c.lockSwept()
-	c.store.clear(c.listener(&list))
+	c.store.clear(c.lockSwept(&list))
 	c.mu.Unlock()
 	list.Report(c.onEvict)
 }
 
-// Len returns the number of live entries, at most Cap. It removes what has
-// expired since the last cleanup, in O(expired).
+// Len returns the number of live entries, at most Cap. It removes and reports
+// what has expired since the last cleanup, in O(expired).
 func (c *Cache[K, V]) Len() int {
 	c.check()
-	c.lockSwept()
-	defer c.mu.Unlock()
-	return c.store.live
+	var list gone[K, V]
+	c.lockSwept(&list)
+	live := c.store.live
+	c.mu.Unlock()
+	list.Report(c.onEvict)
+	return live
 }
 
 // Cap returns the capacity: Config.Capacity, or that of the last Resize.
@@ -459,12 +459,12 @@ func (c *Cache[K, V]) Cap() int {
 	return c.store.capacity
 }
 
-// Weight returns the sum of the weights of everything that is held, stale values
-// included, at most Config.MaxWeight; 0 without Weigh. Like Len it first removes
-// what has expired.
+// Weight returns the sum of the weights of everything that is held, at most
+// Config.MaxWeight; 0 without Weigh. Stale values are held, and so are expired
+// ones until they are removed: a Len before removes them. O(1).
 func (c *Cache[K, V]) Weight() int64 {
 	c.check()
-	c.lockSwept()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.store.weight
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,20 +33,33 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+// sleep lets time pass, and whatever the timer and loaders do at its end.
+func sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // event is what a hook is told.
 type event struct {
 	key, value int
 	reason     Reason
 }
 
-// recorder is a hook that keeps what it is told.
-type recorder struct{ events []event }
+// recorder is a hook that keeps what it is told, by the timer and by loaders too.
+type recorder struct {
+	mu     sync.Mutex
+	events []event
+}
 
 func (r *recorder) hook(key, value int, reason Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.events = append(r.events, event{key, value, reason})
 }
 
 func (r *recorder) take() []event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	events := r.events
 	r.events = nil
 	return events
@@ -258,7 +272,7 @@ func TestPeekAndContainsChangeNothing(t *testing.T) {
 		c.Set(1, 10)
 		c.Set(2, 20)
 		before := c.Stats()
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		value, ok := c.Peek(1)
 		assert.True(t, ok)
 		assert.Equal(t, 10, value)
@@ -284,7 +298,7 @@ func TestGetOrSet(t *testing.T) {
 		assert.True(t, loaded)
 		assert.Equal(t, 10, value)
 		assert.Empty(t, r.take())
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		value, loaded = c.GetOrSet(1, 12)
 		assert.False(t, loaded, "expired")
 		assert.Equal(t, 12, value)
@@ -306,7 +320,7 @@ func TestDelete(t *testing.T) {
 		assert.Equal(t, 10, value)
 		c.Set(1, 11)
 		stopTimer(c) // nobody but Delete removes it
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		value, ok = c.Delete(1)
 		assert.False(t, ok, "it had expired")
 		assert.Zero(t, value)
@@ -329,7 +343,7 @@ func TestClear(t *testing.T) {
 			c.SetTTL(3, 30, NoExpiry)
 			_, err := c.GetOrLoad(t.Context(), 4, func(context.Context, int) (int, error) { return 0, ErrNotFound })
 			require.ErrorIs(t, err, ErrNotFound)
-			time.Sleep(time.Second) // 1 is stale now
+			sleep(time.Second) // 1 is stale now
 			c.Clear()
 			if hooked {
 				assert.Equal(t, []event{{1, 10, Expired}, {2, 20, Deleted}, {3, 30, Deleted}}, r.take())
@@ -355,7 +369,8 @@ func TestResize(t *testing.T) {
 		}
 		c.SetTTL(5, 5, time.Second)
 		r.take()
-		time.Sleep(time.Second)
+		stopTimer(c) // nobody but Resize removes it
+		sleep(time.Second)
 		evicted, err := c.Resize(3)
 		require.NoError(t, err)
 		assert.Equal(t, 2, evicted, "the expired one has made room")
@@ -400,7 +415,7 @@ func TestIteration(t *testing.T) {
 		for range c.Values() {
 			break
 		}
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		assert.Empty(t, maps.Collect(c.All()), "a second range sees the state of its own start")
 	})
 }
@@ -422,8 +437,7 @@ func TestKeysThatAreNotEqualToThemselves(t *testing.T) {
 		assert.False(t, c.Contains(math.NaN()))
 		assert.Empty(t, c.store.flights, "nothing that could never be found again")
 		assert.Zero(t, absences(c))
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
+		sleep(2 * time.Second)
 		assert.Zero(t, held(c))
 		c.Set(0, 1)
 		assert.True(t, c.Contains(math.Copysign(0, -1)), "equal by ==")
@@ -462,7 +476,7 @@ func TestWeights(t *testing.T) {
 		assert.False(t, loaded)
 		assert.Equal(t, 11, actual)
 		assert.Equal(t, []event{{4, 11, Rejected}}, r.take())
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		assert.Equal(t, int64(4), c.Weight(), "stale values are held")
 		assert.Zero(t, c.Len())
 		c.Set(5, 6)
