@@ -169,7 +169,7 @@ type call struct {
 // make asks Base, and returns what the breaker is to hear of it.
 func (c *call) make(ctx context.Context) error {
 	c.made = true
-	c.resp, c.err = c.t.c.Base.RoundTrip(c.r)
+	c.resp, c.err = c.t.c.Base.RoundTrip(c.r) //nolint:bodyclose // it is for the caller of RoundTrip, or abandon closes it
 	switch {
 	case ownCancel(ctx, c.err):
 		return context.Canceled
