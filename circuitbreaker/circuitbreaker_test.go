@@ -309,7 +309,7 @@ func TestOpenError(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		assert.Zero(t, e.RetryAfter())
 		assert.Zero(t, (&OpenError{State: HalfOpen}).RetryAfter())
-		assert.NoError(t, (&OpenError{}).Unwrap())
+		require.NoError(t, (&OpenError{}).Unwrap())
 		for want, e := range map[string]*OpenError{
 			"circuitbreaker: payments is open: down":                            e,
 			"circuitbreaker: breaker is open":                                   {State: Open},
