@@ -236,24 +236,29 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 		panic("circuitbreaker: nil function")
 	}
 	var t Ticket
-	err := b.enter(ctx, &t)
-	if err != nil {
+	if err := b.enter(ctx, &t); err != nil {
 		return err
 	}
+	return b.call(ctx, &t, fn)
+}
+
+// call is an admitted call. It is outlined so that a rejection does not pay for
+// the defer.
+func (b *Breaker) call(ctx context.Context, t *Ticket, fn func(context.Context) error) (err error) {
 	ended := false
 	defer func() {
 		if !ended {
-			b.finish(&t, Failure, err)
+			b.finish(t, Failure, err)
 		}
 	}()
 	if err = fn(ctx); err == nil && b.set.classify == nil {
 		ended = true
-		b.succeed(&t)
+		b.succeed(t)
 		return nil
 	}
 	outcome := outcomeOf(ctx, b.set.classify, err)
 	ended = true
-	b.finish(&t, outcome, err)
+	b.finish(t, outcome, err)
 	return err
 }
 
@@ -262,26 +267,30 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 	if fn == nil {
 		panic("circuitbreaker: nil function")
 	}
-	var value T
 	var t Ticket
-	err := b.enter(ctx, &t)
-	if err != nil {
-		return value, err
+	if err := b.enter(ctx, &t); err != nil {
+		var zero T
+		return zero, err
 	}
+	return callFor(ctx, b, &t, fn)
+}
+
+// callFor is Breaker.call for functions that return a value.
+func callFor[T any](ctx context.Context, b *Breaker, t *Ticket, fn func(context.Context) (T, error)) (value T, err error) {
 	ended := false
 	defer func() {
 		if !ended {
-			b.finish(&t, Failure, err)
+			b.finish(t, Failure, err)
 		}
 	}()
 	if value, err = fn(ctx); err == nil && b.set.classify == nil {
 		ended = true
-		b.succeed(&t)
+		b.succeed(t)
 		return value, nil
 	}
 	outcome := outcomeOf(ctx, b.set.classify, err)
 	ended = true
-	b.finish(&t, outcome, err)
+	b.finish(t, outcome, err)
 	return value, err
 }
 

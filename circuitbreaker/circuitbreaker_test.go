@@ -299,9 +299,9 @@ func TestOpenError(t *testing.T) {
 		now := time.Now()
 		e := &OpenError{Name: "payments", State: Open, Until: now.Add(3 * time.Second), Cause: errDown}
 		err := fmt.Errorf("pay: %w", e)
-		assert.ErrorIs(t, err, ErrOpen)
-		assert.ErrorIs(t, err, errDown)
-		assert.NotErrorIs(t, err, ErrThrottled)
+		require.ErrorIs(t, err, ErrOpen)
+		require.ErrorIs(t, err, errDown)
+		require.NotErrorIs(t, err, ErrThrottled)
 		got, found := errors.AsType[*OpenError](err)
 		require.True(t, found)
 		assert.Same(t, e, got)
@@ -309,7 +309,7 @@ func TestOpenError(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		assert.Zero(t, e.RetryAfter())
 		assert.Zero(t, (&OpenError{State: HalfOpen}).RetryAfter())
-		assert.NoError(t, (&OpenError{}).Unwrap())
+		require.NoError(t, (&OpenError{}).Unwrap())
 		for want, e := range map[string]*OpenError{
 			"circuitbreaker: payments is open: down":                            e,
 			"circuitbreaker: breaker is open":                                   {State: Open},

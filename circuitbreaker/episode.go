@@ -178,9 +178,10 @@ func (b *Breaker) unlock() {
 	if invariants.Enabled {
 		invariants.Check(b.validate())
 	}
-	owed := b.events.owed()
+	claimed := b.events.claim()
 	b.mu.Unlock()
-	if owed {
+	if claimed {
+		chaos.Point("circuitbreaker: claimed, not yet delivered")
 		b.deliver()
 	}
 }

@@ -9,8 +9,17 @@ type events struct {
 
 func (e *events) push(c Change) { e.queue = append(e.queue, c) }
 
-// owed reports whether there is something to deliver and nobody who does.
-func (e *events) owed() bool { return len(e.queue) > 0 && !e.busy }
+// claim makes the caller the one that delivers, if there is something to
+// deliver and nobody who does. Whoever pushes claims before mu is free: else
+// the next to come would deliver a change that is not its own, and a callback
+// that panics would take an admitted call with it.
+func (e *events) claim() bool {
+	if len(e.queue) == 0 || e.busy {
+		return false
+	}
+	e.busy = true
+	return true
+}
 
 // pop takes the first change.
 func (e *events) pop() Change {
@@ -23,9 +32,10 @@ func (e *events) pop() Change {
 	return c
 }
 
-// deliver reports what is owed. One goroutine delivers at a time, and whoever
-// brings a change while another one does leaves it to that one and goes on: so
-// a callback may change the state, and hears of it after it has returned.
+// deliver reports what is owed, for the one that has claimed it. One goroutine
+// delivers at a time, and whoever brings a change while another one does leaves
+// it to that one and goes on: so a callback may change the state, and hears of
+// it after it has returned.
 func (b *Breaker) deliver() {
 	for {
 		c, ok := b.nextEvent()
@@ -36,14 +46,14 @@ func (b *Breaker) deliver() {
 	}
 }
 
-// nextEvent makes the caller the one that delivers, if there is need.
+// nextEvent takes the first change; when there is none, the delivery is over.
 func (b *Breaker) nextEvent() (Change, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.events.owed() {
+	if len(b.events.queue) == 0 {
+		b.events.busy = false
 		return Change{}, false
 	}
-	b.events.busy = true
 	return b.events.pop(), true
 }
 
@@ -52,9 +62,6 @@ func (b *Breaker) nextEvent() (Change, bool) {
 func (b *Breaker) report(c Change) {
 	returned := false
 	defer func() {
-		b.mu.Lock()
-		b.events.busy = false
-		b.mu.Unlock()
 		if !returned {
 			b.deliver()
 		}

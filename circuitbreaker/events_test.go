@@ -122,6 +122,30 @@ func TestCallbackPanicsOrExits(t *testing.T) {
 	}
 }
 
+// A change is delivered by the goroutine that made it, not by the next to come: else a callback that panics would take
+// an admitted probe with it, and its slot.
+func TestDeliveryIsClaimed(t *testing.T) {
+	c := quick
+	c.OnStateChange = func(ch Change) {
+		if ch.Reason == ReasonOpenElapsed {
+			panic("callback")
+		}
+	}
+	bubble(t, c, func(t *testing.T, b *Breaker, _ *log) {
+		b.Trip(time.Hour)
+		b.mu.Lock() // the timer, up to where it would deliver
+		ep := b.cur.Load()
+		b.goTo(b.newHalfOpen(ep), ReasonOpenElapsed, nil)
+		require.True(t, b.events.claim())
+		b.mu.Unlock()
+		require.Nil(t, exits(func() { allow(t, b).Cancel() }))
+		require.Zero(t, b.Stats().Probes)
+		require.Equal(t, "callback", exits(b.deliver))
+		require.Equal(t, 1, do(b, 1, ok))
+		require.Equal(t, Closed, b.State())
+	})
+}
+
 // Many callbacks that panic one after the other.
 func TestManyCallbacksPanic(t *testing.T) {
 	told := 0

@@ -259,7 +259,8 @@ func TestMaxOpenFractionOfFew(t *testing.T) {
 	})
 }
 
-// C10: a million keys pass through a group of a thousand, and through one that is emptied by Delete.
+// C10: a million keys pass through a group of a thousand, a tenth of them with a breaker of their own, and ten thousand
+// through one that is emptied by Delete.
 func TestGroupMemoryReturns(t *testing.T) {
 	heap := func() uint64 {
 		runtime.GC()
@@ -270,15 +271,24 @@ func TestGroupMemoryReturns(t *testing.T) {
 	}
 	n := 1_000_000
 	if testing.Short() || raceEnabled {
-		n = 5_000
+		n = 50_000
 	}
 	g := newGroup[int](t, GroupConfig{MaxKeys: 1000})
 	for i := range 2000 {
 		g.Get(i)
 	}
 	before := heap()
-	for i := range n {
+	for i := range n / 10 {
 		g.Get(i)
+	}
+	shared := newBreaker(g.set, "", nil)
+	for i := range n { // keys alone, since making a million breakers takes seconds
+		if _, victim, _ := g.insert(&g.shards[0], -1-i, shared); victim != nil {
+			g.drop(victim)
+		}
+	}
+	for i := range 1000 {
+		g.Get(i) // each with a breaker of its own again
 	}
 	assert.Equal(t, 1000, g.Len())
 	assert.LessOrEqual(t, float64(heap()), 1.1*float64(before))

@@ -2,6 +2,7 @@ package circuitbreaker
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -96,6 +97,33 @@ func TestSuccessMeetsVerdict(t *testing.T) {
 	// A: 0 the success was counted, 1 it was discarded. B: 1 the breaker opened. SetMode discards as well.
 	require.NotZero(t, seen[litmus.Outcome{A: 0, B: 0}]+seen[litmus.Outcome{A: 1, B: 1}], seen)
 	require.Zero(t, seen[litmus.Outcome{A: 0, B: 1}], "opened on a row that a success had broken: %v", seen)
+}
+
+// A success that meets a rotation stays in the window: a bucket is empty before anybody can count in it.
+func TestSuccessMeetsRotation(t *testing.T) {
+	type meeting struct {
+		ring ring
+		done atomic.Bool
+	}
+	setup := func() *meeting {
+		m := &meeting{}
+		m.ring.init(time.Second, 0)
+		return m
+	}
+	seen := litmus.Run(2000, setup, func(m *meeting) int {
+		m.ring.rotate(time.Minute)
+		m.done.Store(true)
+		return 0
+	}, func(m *meeting) int {
+		for counted := false; !counted; {
+			_, counted = m.ring.success(time.Minute)
+		}
+		for !m.done.Load() {
+			runtime.Gosched()
+		}
+		return int(m.ring.sum().Successes)
+	})
+	require.Equal(t, map[litmus.Outcome]int{{A: 0, B: 1}: 2000}, seen)
 }
 
 // Of many that come at once to a half-open breaker exactly Probes get in, on the real scheduler.

@@ -186,7 +186,7 @@ func history(t *testing.T, c Config, half bool, clients, rounds int) []porcupine
 func TestLinearizable(t *testing.T) {
 	rounds := 15
 	if chaos.Enabled {
-		rounds = 60
+		rounds = 40
 	}
 	for name, c := range map[string]struct {
 		Config

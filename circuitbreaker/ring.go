@@ -134,14 +134,17 @@ func (r *ring) count(outcome Outcome, slow bool) {
 	}
 }
 
-// halve moves half of a bucket that is full to gone, which keeps its rates.
+// halve moves half of a bucket that is full to gone, which keeps its rates. The
+// ring is not sealed: the highest bit belongs to the failures, of which there
+// may be more than calls in a Throttle, whose accepts come later than their
+// requests.
 func (r *ring) halve() {
 	i := r.head.Load()
 	word := r.words[i].Load()
-	if word&full == 0 {
+	if word&(sealed|full) == 0 {
 		return // somebody else was here first
 	}
-	half := (word &^ sealed >> 33 << 32) | (word & (failure - 1) >> 1)
+	half := (word >> 33 << 32) | (word & (failure - 1) >> 1)
 	r.words[i].Add(-half)
 	r.gone.add(unpack(half))
 	r.gone.Slow += r.slow[i] / 2

@@ -163,6 +163,19 @@ func TestThrottleFullBucket(t *testing.T) {
 	})
 }
 
+// Accepts come later than their requests, so that a bucket may hold more of them: they make room, too.
+func TestThrottleManyAccepts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newThrottle(t, ThrottleConfig{Window: forever})
+		ticket, err := th.Allow()
+		require.NoError(t, err)
+		th.ring.words[0].Store((full-1)*accept + full - 1000)
+		ticket.Done(nil)
+		assert.EqualValues(t, full/2, th.Stats().Accepts)
+		assert.EqualValues(t, full/2-500, th.Stats().Requests)
+	})
+}
+
 func TestThrottleHammer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle(t, ThrottleConfig{Window: time.Second})

@@ -3,8 +3,8 @@ package circuitbreaker
 import "time"
 
 // window is what a Closed episode counts: in ring or, with a count window, the
-// last results and in ring.gone the total. Except for fast successes it belongs to the
-// holder of Breaker.mu.
+// last results and in ring.gone the total. Except for fast successes it belongs
+// to the holder of Breaker.mu.
 type window struct {
 	ring ring
 	last *lastN // nil: the rules look at ring

@@ -137,48 +137,63 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if b == nil {
 		return t.c.Base.RoundTrip(r)
 	}
-	called := false
-	resp, err := circuitbreaker.Do(r.Context(), b, func(context.Context) (*http.Response, error) {
-		called = true
-		return t.call(r)
-	})
-	if !called && r.Body != nil {
-		_ = r.Body.Close()
-	}
-	if resp == nil || err != nil && !isStatus(err) {
-		return resp, err
-	}
-	if d := t.retryAfter(resp); d > 0 {
-		b.Trip(d)
-	}
-	return resp, nil
-}
-
-// call makes the request; a response that is a failure comes with a
-// statusError.
-func (t *Transport) call(r *http.Request) (*http.Response, error) {
-	resp, err := t.c.Base.RoundTrip(r)
-	if err != nil || resp == nil {
-		return resp, err
-	}
-	judged := false
-	defer func() {
-		if !judged && resp.Body != nil { // Failure panics: nobody will close the body
-			_ = resp.Body.Close()
+	c := call{t: t, r: r}
+	defer c.abandon()
+	err := b.Do(r.Context(), c.make)
+	if !c.made {
+		if r.Body != nil {
+			_ = r.Body.Close()
 		}
-	}()
-	bad := t.c.Failure(resp)
-	judged = true
-	if bad {
-		return resp, statusError(resp.StatusCode)
+		return nil, err
 	}
-	return resp, nil
+	if c.err == nil && c.resp != nil {
+		if d := t.retryAfter(c.resp); d > 0 {
+			b.Trip(d)
+		}
+	}
+	c.returned = true
+	return c.resp, c.err
 }
 
-// isStatus reports whether err was made by call. An error of Base never is.
-func isStatus(err error) bool {
-	_, is := err.(statusError) //nolint:errorlint // made here, and never wrapped
-	return is
+// call is one request under way.
+type call struct {
+	t    *Transport
+	r    *http.Request
+	resp *http.Response // what Base said
+	err  error
+
+	made     bool // Base was asked
+	returned bool
+}
+
+// make asks Base, and returns what the breaker is to hear of it.
+func (c *call) make(ctx context.Context) error {
+	c.made = true
+	c.resp, c.err = c.t.c.Base.RoundTrip(c.r) //nolint:bodyclose // it is for the caller of RoundTrip, or abandon closes it
+	switch {
+	case ownCancel(ctx, c.err):
+		return context.Canceled
+	case c.err != nil || c.resp == nil:
+		return c.err
+	case c.t.c.Failure(c.resp):
+		return statusError(c.resp.StatusCode)
+	}
+	return nil
+}
+
+// ownCancel reports whether err is the cause with which ctx was cancelled:
+// http.Transport returns that instead of context.Canceled.
+func ownCancel(ctx context.Context, err error) bool {
+	return err != nil && errors.Is(ctx.Err(), context.Canceled) &&
+		errors.Is(err, context.Cause(ctx)) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// abandon closes the body of a response that nobody will see, because a
+// callback of the user has panicked or exited.
+func (c *call) abandon() {
+	if !c.returned && c.resp != nil && c.resp.Body != nil {
+		_ = c.resp.Body.Close()
+	}
 }
 
 // retryAfter returns for how long the response asks to be left alone, at most

@@ -177,6 +177,19 @@ func TestOwnCancel(t *testing.T) {
 		_, err := transport.RoundTrip(request(ctx, nil))
 		require.ErrorIs(t, err, context.Canceled)
 		require.Equal(t, circuitbreaker.Counts{Ignored: 1}, b.Stats().Total)
+		left := errors.New("left")
+		for _, cause := range []error{left, fmt.Errorf("too slow: %w", context.DeadlineExceeded)} {
+			before := b.Stats().Total
+			ctx, cancel := context.WithCancelCause(t.Context())
+			transport := newTransport(t, Config{Breaker: b, Base: base(func(r *http.Request) (*http.Response, error) {
+				cancel(cause)
+				return nil, context.Cause(r.Context()) // as http.Transport does
+			})})
+			_, err = transport.RoundTrip(request(ctx, nil))
+			require.Equal(t, cause, err)
+			require.Equal(t, errors.Is(cause, left), b.Stats().Total.Ignored == before.Ignored+1)
+		}
+		b.Reset()
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err = transport.RoundTrip(request(ctx, nil))
@@ -188,6 +201,11 @@ func TestOwnCancel(t *testing.T) {
 
 // C3: a panic or Goexit of Base and of Failure is a failure, and a response that nobody will see is closed.
 func TestPanics(t *testing.T) {
+	custom := func(c circuitbreaker.Config) *circuitbreaker.Breaker {
+		b, err := circuitbreaker.New(c)
+		require.NoError(t, err)
+		return b
+	}
 	received := &body{}
 	give := base(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: received}, nil
@@ -196,9 +214,18 @@ func TestPanics(t *testing.T) {
 		"Base panics":    {Base: base(func(*http.Request) (*http.Response, error) { panic("x") })},
 		"Base exits":     {Base: base(func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil })},
 		"Failure panics": {Base: give, Failure: func(*http.Response) bool { panic("x") }},
-		"Failure exits":  {Base: give, Failure: func(*http.Response) bool { runtime.Goexit(); return false }},
+		"Classify panics": {Base: give, Breaker: custom(circuitbreaker.Config{
+			ConsecutiveFailures: 1, Classify: func(error) circuitbreaker.Outcome { panic("x") },
+		})},
+		"Failure and then OnStateChange panic": {
+			Base: give, Failure: func(*http.Response) bool { return true },
+			Breaker: custom(circuitbreaker.Config{ConsecutiveFailures: 1, OnStateChange: func(circuitbreaker.Change) { panic("x") }}),
+		},
+		"Failure exits": {Base: give, Failure: func(*http.Response) bool { runtime.Goexit(); return false }},
 	} {
-		c.Breaker = newBreaker(t)
+		if c.Breaker == nil {
+			c.Breaker = newBreaker(t)
+		}
 		transport := newTransport(t, c)
 		before := received.closed
 		done := make(chan any)
@@ -209,10 +236,13 @@ func TestPanics(t *testing.T) {
 		}()
 		<-done
 		assert.Equal(t, circuitbreaker.Open, c.Breaker.State(), name)
-		if strings.HasPrefix(name, "Failure") {
+		if !strings.HasPrefix(name, "Base") {
 			assert.Equal(t, before+1, received.closed, name)
 		}
-		c.Breaker.Reset()
+		func() {
+			defer func() { _ = recover() }() // OnStateChange
+			c.Breaker.Reset()                // stops the timer
+		}()
 	}
 }
 
@@ -344,6 +374,16 @@ func TestRealServer(t *testing.T) {
 	assert.Greater(t, e.RetryAfter(), 50*time.Second)
 	assert.Equal(t, 1, requests)
 	b.Reset()
+}
+
+// What a request costs beside Base.
+func TestAllocations(t *testing.T) {
+	resp := &http.Response{StatusCode: http.StatusOK, Body: &body{}}
+	r := request(t.Context(), nil)
+	transport := newTransport(t, Config{Breaker: newBreaker(t), Base: base(func(*http.Request) (*http.Response, error) {
+		return resp, nil
+	})})
+	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = transport.RoundTrip(r) }), 2.0)
 }
 
 // C8.
