@@ -116,6 +116,8 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 var (
@@ -424,7 +426,7 @@ func (q *Queue[T]) CloseAndDrain() []T {
 // refuse returns the error of a ctx that is done.
 func (q *Queue[T]) refuse(ctx context.Context) error {
 	q.usable(zeroQueue)
-	return contextError(ctx)
+	return ctxerr.Of(ctx)
 }
 
 // mustWait tells the answer errWait, which is nobody else's and never wrapped,

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 func newQueue[T any](tb testing.TB, cfg Config[T]) *Queue[T] {
@@ -328,7 +330,7 @@ func TestContextErrors(t *testing.T) {
 	require.ErrorIs(t, q.Put(deadline, 1), errReason)
 	own := errors.New("own")
 	require.ErrorIs(t, q.Put(custom{t.Context(), own}, 1), own)
-	assert.Equal(t, context.Canceled, contextError(context.Background()), "done, says the caller, and the context has no reason")
+	assert.Equal(t, context.Canceled, ctxerr.Of(context.Background()), "done, says the caller, and the context has no reason")
 }
 
 // asked is a context that counts how often it is asked for its Done channel, which the contexts of the library allocate

@@ -1,7 +1,6 @@
 package boundedqueue
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -175,19 +174,4 @@ func (l *line[E]) validate() error {
 		return errors.New("line disagrees with its count or its tail")
 	}
 	return nil
-}
-
-// contextError returns an error that matches ctx.Err() and context.Cause(ctx).
-// It calls methods of a ctx that the user may have written, hence no lock may
-// be held, and one that is done but gives no reason counts as cancelled.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	switch {
-	case err == nil:
-		return context.Canceled
-	case errors.Is(cause, err):
-		return cause
-	default:
-		return fmt.Errorf("%w: %w", err, cause)
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"runtime"
+
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // Priority is a bounded queue that returns the smallest rank first, first in
@@ -185,7 +187,7 @@ func (q *Priority[T]) CloseAndDrain() []T {
 // refuse returns the error of a ctx that is done.
 func (q *Priority[T]) refuse(ctx context.Context) error {
 	q.usable(zeroPriority)
-	return contextError(ctx)
+	return ctxerr.Of(ctx)
 }
 
 // insert admits e; there is room below max.

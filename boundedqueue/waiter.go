@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mainstay-go/mainstay/internal/chaos"
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // waiter is a parked call. It carries the work rather than a request to try
@@ -175,7 +176,7 @@ func (c *core[E]) park(ctx context.Context, done <-chan struct{}, l *line[E], w 
 		case <-done:
 			chaos.Point("boundedqueue: cancelled, still queued")
 			if c.leave(l, w) {
-				return contextError(ctx)
+				return ctxerr.Of(ctx)
 			}
 		}
 	}

@@ -103,6 +103,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // Config configures a Breaker. The zero Config is valid: FailureRate 0.5 over
@@ -299,7 +301,7 @@ func (b *Breaker) enter(ctx context.Context, t *Ticket) (err error) {
 	ep := b.current()
 	switch {
 	case ctx.Err() != nil:
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	case ep.plain:
 		t.ep = ep
 	case ep.state == Open:

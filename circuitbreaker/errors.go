@@ -71,17 +71,6 @@ func configError(field, rule string, got any) error {
 	return fmt.Errorf("%w: %s must be %s, got %v", ErrConfig, field, rule, got)
 }
 
-// contextError returns an error that matches both ctx.Err() and
-// context.Cause(ctx), which may differ. It calls methods of a ctx that the user
-// may have written, hence no lock may be held.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}
-
 // ownCancel reports whether err says only that the caller of ctx has left. A
 // deadline is another matter: the dependency was too slow. And a Canceled that
 // does not come from ctx is the dependency's own.

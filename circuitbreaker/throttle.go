@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // ThrottleConfig configures a Throttle. The zero ThrottleConfig is valid.
@@ -99,7 +101,7 @@ func (t *Throttle) Do(ctx context.Context, fn func(context.Context) error) error
 	}
 	t.made()
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	}
 	if !t.admit() {
 		return ErrThrottled

@@ -68,13 +68,3 @@ func (e *deadlineError) Error() string {
 }
 
 func (e *deadlineError) Unwrap() []error { return []error{ErrExhausted, context.DeadlineExceeded} }
-
-// contextError returns an error that matches both ctx.Err() and
-// context.Cause(ctx), which may differ.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}

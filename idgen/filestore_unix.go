@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // The files of a FileStore.
@@ -98,7 +100,7 @@ func (s *FileStore) update(ctx context.Context, change func(state *fileState, no
 // process dies.
 func (s *FileStore) lock(ctx context.Context) (unlock func(), err error) {
 	if ctx.Err() != nil {
-		return nil, contextError(ctx)
+		return nil, ctxerr.Of(ctx)
 	}
 	file, err := os.OpenFile(filepath.Join(s.dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -125,7 +127,7 @@ func flock(ctx context.Context, file *os.File) error {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return contextError(ctx)
+			return ctxerr.Of(ctx)
 		}
 	}
 }

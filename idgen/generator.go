@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mainstay-go/mainstay/internal/chaos"
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 	"github.com/mainstay-go/mainstay/internal/invariants"
 )
 
@@ -58,7 +59,7 @@ type Generator struct {
 // is worth a retry at once. O(1), no allocation unless it waits.
 func (g *Generator) Next(ctx context.Context) (ID, error) {
 	if ctx.Err() != nil {
-		return 0, contextError(ctx)
+		return 0, ctxerr.Of(ctx)
 	}
 	position, got, err := g.reserve(1)
 	if got == 0 {
@@ -100,7 +101,7 @@ func (g *Generator) TryNext() (ID, error) {
 func (g *Generator) NextN(ctx context.Context, dst []ID) (n int, err error) {
 	g.mustBeMade()
 	if ctx.Err() != nil {
-		return 0, contextError(ctx)
+		return 0, ctxerr.Of(ctx)
 	}
 	return g.fill(ctx, dst)
 }
@@ -143,7 +144,7 @@ func (g *Generator) sleep(ctx context.Context, position uint64, waited *bool) er
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	}
 }
 

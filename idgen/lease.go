@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mainstay-go/mainstay/internal/chaos"
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // NodeStore hands out node numbers for a time. MemoryStore, FileStore and
@@ -141,7 +142,7 @@ func newLease(ctx context.Context, cfg LeaseConfig, wall func() time.Time) (*Lea
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, contextError(ctx)
+		return nil, ctxerr.Of(ctx)
 	}
 	l := &Lease{
 		cfg: cfg, wall: wall, base: time.Now(),

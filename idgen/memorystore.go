@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // MemoryStore is a NodeStore for tests and for several generators in one
@@ -25,7 +27,7 @@ func (s *MemoryStore) Claim(ctx context.Context, nodes int64, ttl time.Duration)
 		return 0, 0, err
 	}
 	if ctx.Err() != nil {
-		return 0, 0, contextError(ctx)
+		return 0, 0, ctxerr.Of(ctx)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +41,7 @@ func (s *MemoryStore) Extend(ctx context.Context, node, token int64, ttl time.Du
 		return err
 	}
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

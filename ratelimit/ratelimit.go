@@ -98,13 +98,14 @@ package ratelimit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
 	"math/bits"
 	"sync"
 	"time"
+
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // Config describes a Limiter.
@@ -230,7 +231,7 @@ func (l *Limiter[K]) AllowN(key K, n int64) bool {
 func (l *Limiter[K]) Take(ctx context.Context, key K, n int64) (Result, error) {
 	s, hash := l.shard(key)
 	if ctx.Err() != nil {
-		return Result{}, contextError(ctx)
+		return Result{}, ctxerr.Of(ctx)
 	}
 	if n < 0 {
 		return Result{}, fmt.Errorf("%w: %d", ErrNegative, n)
@@ -412,13 +413,3 @@ func (l *Limiter[K]) made() {
 
 // now is the one reading of the clock that a call makes.
 func (l *Limiter[K]) now() int64 { return instant(time.Since(l.base)) }
-
-// contextError returns an error that matches both ctx.Err() and
-// context.Cause(ctx), which may differ.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}

@@ -167,6 +167,7 @@ import (
 	"time"
 
 	"github.com/mainstay-go/mainstay/internal/chaos"
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // ErrConfig is returned by New when a field is out of range; the text names the
@@ -378,10 +379,10 @@ func (l *RWLock) TryLock() bool {
 // returns nil and the lock is held.
 func (l *RWLock) LockContext(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	}
 	if !l.state.CompareAndSwap(0, held) && !l.lockSlow(ctx.Done()) {
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	}
 	l.race.acquireWrite()
 	return nil
@@ -391,24 +392,13 @@ func (l *RWLock) LockContext(ctx context.Context) error {
 // LockContext.
 func (l *RWLock) RLockContext(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	}
 	if l.state.Add(1)&blocked != 0 && !l.rlockSlow(ctx.Done()) {
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	}
 	l.race.acquireRead()
 	return nil
-}
-
-// contextError returns an error that matches both ctx.Err() and
-// context.Cause(ctx), which may differ. It calls methods of a ctx that the user
-// may have written, hence no lock may be held.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // RLocker returns a sync.Locker whose Lock and Unlock are RLock and RUnlock.

@@ -48,14 +48,3 @@ func (e *deadlineError) Error() string {
 func (e *deadlineError) Unwrap() []error {
 	return []error{ErrWouldExceedDeadline, context.DeadlineExceeded}
 }
-
-// contextError returns an error that matches both ctx.Err() and
-// context.Cause(ctx), which may differ. It calls methods of a ctx that the user
-// may have written, hence no lock may be held.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mainstay-go/mainstay/internal/chaos"
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 // Wait takes one token and blocks until it is there: WaitN(ctx, 1).
@@ -32,7 +33,7 @@ func (b *Bucket) Wait(ctx context.Context) error { return b.WaitN(ctx, 1) }
 func (b *Bucket) WaitN(ctx context.Context, n int64) error {
 	b.current()
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return ctxerr.Of(ctx)
 	}
 	if b.AllowN(n) {
 		return nil
@@ -73,7 +74,7 @@ func (b *Bucket) waitSlow(ctx context.Context, n int64) error {
 	case <-ctx.Done():
 		chaos.Point("tokenbucket: cancelled, still queued")
 		if b.leave(p) {
-			return contextError(ctx)
+			return ctxerr.Of(ctx)
 		}
 		return p.err
 	}

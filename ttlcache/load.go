@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/mainstay-go/mainstay/internal/chaos"
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 )
 
 var (
@@ -112,7 +113,7 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, loader func(context.
 		panic("ttlcache: GetOrLoad: nil loader")
 	}
 	if ctx.Err() != nil {
-		return value, contextError(ctx)
+		return value, ctxerr.Of(ctx)
 	}
 	hash := c.hash(key)
 	now := c.clock()
@@ -240,7 +241,7 @@ func (c *Cache[K, V]) wait(ctx context.Context, key K, f *flight[V]) (value V, e
 	case last:
 		f.cancel()
 	}
-	return value, contextError(ctx)
+	return value, ctxerr.Of(ctx)
 }
 
 // fly calls the loader and delivers what it comes to, whatever that is.
@@ -306,15 +307,4 @@ func (s *store[K, V]) deliver(f *flight[V], e *entry[K, V], out outcome[V], gone
 		s.excuse(i, f)
 	case crashed: // is never covered
 	}
-}
-
-// contextError returns an error that matches both ctx.Err() and
-// context.Cause(ctx), which may differ. It calls methods of a ctx that the user
-// may have written, hence no lock may be held.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
 }

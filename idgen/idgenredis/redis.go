@@ -46,13 +46,13 @@ package idgenredis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mainstay-go/mainstay/idgen"
+	"github.com/mainstay-go/mainstay/internal/ctxerr"
 	"github.com/mainstay-go/mainstay/internal/redisscript"
 )
 
@@ -167,7 +167,7 @@ func (s *Store) run(ctx context.Context, script *redisscript.Script, ttl time.Du
 		return nil, fmt.Errorf("%w: ttl must be positive, got %v", idgen.ErrConfig, ttl)
 	}
 	if ctx.Err() != nil {
-		return nil, contextError(ctx)
+		return nil, ctxerr.Of(ctx)
 	}
 	args := make([]any, 0, 3)
 	for _, n := range append(numbers, milliseconds(ttl)) {
@@ -182,14 +182,4 @@ func milliseconds(d time.Duration) int64 {
 	const century = 100 * 365 * 24 * time.Hour
 	d = min(d, century)
 	return int64((d-1)/time.Millisecond) + 1
-}
-
-// contextError returns an error that matches both ctx.Err() and
-// context.Cause(ctx).
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
 }
