@@ -76,6 +76,7 @@ func TestKeyedHostileKeys(t *testing.T) {
 	full.Inc(math.NaN())
 	assert.Equal(t, Stats{Len: 1, Ignored: 1}, full.Stats())
 	var anything Keyed[any]
+	assert.Panics(t, func() { anything.Get([]int{1}) }, "also before the first key")
 	anything.Inc("a")
 	for _, call := range []func(){
 		func() { anything.Inc([]int{1}) },
