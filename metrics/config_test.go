@@ -3,8 +3,10 @@ package metrics
 import (
 	"io"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,6 +134,35 @@ func TestConstructorsAccept(t *testing.T) {
 	} {
 		assert.NoError(t, err, name)
 	}
+}
+
+// go vet finds a copy of what holds, in a field or an array, something with a Lock method, as atomics and mutexes do.
+func TestVetReportsCopies(t *testing.T) {
+	locker := reflect.TypeFor[sync.Locker]()
+	var locks func(reflect.Type) bool
+	locks = func(typ reflect.Type) bool {
+		switch {
+		case reflect.PointerTo(typ).Implements(locker):
+			return true
+		case typ.Kind() == reflect.Array:
+			return locks(typ.Elem())
+		case typ.Kind() != reflect.Struct:
+			return false
+		}
+		for f := range typ.Fields() {
+			if locks(f.Type) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, typ := range []reflect.Type{
+		reflect.TypeFor[Counter](), reflect.TypeFor[Gauge](), reflect.TypeFor[Histogram](), reflect.TypeFor[Average](),
+		reflect.TypeFor[SLO](), reflect.TypeFor[Registry](), reflect.TypeFor[Keyed[string]](), reflect.TypeFor[Vec[route, Counter]](),
+	} {
+		assert.True(t, locks(typ), typ)
+	}
+	assert.False(t, locks(reflect.TypeFor[Snapshot]()), "a Snapshot is a value")
 }
 
 // Zero values work where the documentation says so, also when they are written out.

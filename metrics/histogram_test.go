@@ -240,6 +240,7 @@ func TestMergeAndSub(t *testing.T) {
 		s = must(s.Merge(s))
 	}
 	assert.Equal(t, uint64(math.MaxUint64), s.Count, "a count of merges does not wrap")
+	assert.Equal(t, s.Count, collect(s.Buckets())[math.Inf(1)], "nor does a bucket")
 }
 
 func TestMismatch(t *testing.T) {

@@ -143,6 +143,7 @@ func (k *Keyed[K]) limit() int { return cmp.Or(k.maxKeys, 10_000) }
 // Get returns the count of key, and whether it is kept. O(1), lock-free, no
 // allocation.
 func (k *Keyed[K]) Get(key K) (uint64, bool) {
+	k.index.current() // an empty map, too, panics on a key that cannot be hashed
 	e := k.index.get(key)
 	if e == nil {
 		return 0, false

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mainstay-go/mainstay/internal/hammer"
+	"github.com/mainstay-go/mainstay/internal/litmus"
 )
 
 func TestKeyedBound(t *testing.T) {
@@ -76,6 +77,7 @@ func TestKeyedHostileKeys(t *testing.T) {
 	full.Inc(math.NaN())
 	assert.Equal(t, Stats{Len: 1, Ignored: 1}, full.Stats())
 	var anything Keyed[any]
+	assert.Panics(t, func() { anything.Get([]int{1}) }, "also before the first key")
 	anything.Inc("a")
 	for _, call := range []func(){
 		func() { anything.Inc([]int{1}) },
@@ -199,6 +201,24 @@ func TestKeyedModel(t *testing.T) {
 			},
 		})
 	})
+}
+
+// Two concurrent Incs of the same new key make one entry, and both count.
+func TestLitmusKeyed(t *testing.T) {
+	var all []*Keyed[int]
+	inc := func(k *Keyed[int]) int {
+		k.Inc(7)
+		return k.Len()
+	}
+	seen := litmus.Run(5000, func() *Keyed[int] {
+		k := new(Keyed[int])
+		all = append(all, k)
+		return k
+	}, inc, inc)
+	assert.Equal(t, map[litmus.Outcome]int{{A: 1, B: 1}: 5000}, seen)
+	for _, k := range all {
+		require.Equal(t, map[int]uint64{7: 2}, collect(k.All()))
+	}
 }
 
 // Whatever happens at the same time, what is added is in a count that was kept, or in the overflow.

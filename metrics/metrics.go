@@ -46,10 +46,8 @@
 //
 // A Counter is one word, and becomes several cells on lines of their own when
 // two processors are seen to fight for it. An add to the word is a
-// fetch-and-add, and every 64th looks for contention; a compare-and-swap, which
-// would see every collision, costs a third more (3.4 to 4.1 ns where the
-// instruction costs 2.8 to 3.0; AMD EPYC, 2 vCPUs, Go 1.26). See
-// internal/stripe.
+// fetch-and-add, which cannot fail and so cannot tell that somebody else is
+// there; every 64th looks for contention. See internal/stripe.
 //
 // A Vec and a Keyed are hash tables that are read without a lock: open
 // addressing over pointers to entries whose keys never change, seeded so that

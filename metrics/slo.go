@@ -275,12 +275,15 @@ func (s *SLO) Alerts() []AlertState {
 
 // burn is how many times faster than allowed the budget burns: one ratio of
 // sums, since an average of the ratios of the buckets would count a night's
-// ten requests as much as a day's million.
+// ten requests as much as a day's million. It is computed as the events that
+// were bad by those that were allowed, which rounds less often than the share
+// by the allowance does: 2800 bad ones of 10000 burn 5.6 times what 0.95 allows,
+// not a little more, which would fire.
 func (s *SLO) burn(t tries) float64 {
 	if t.total == 0 {
 		return 0
 	}
-	return float64(t.bad) / float64(t.total) / s.allowance
+	return float64(t.bad) / (s.allowance * float64(t.total))
 }
 
 func (s *SLO) mustBeMade() {

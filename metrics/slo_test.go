@@ -134,6 +134,21 @@ func TestFiring(t *testing.T) {
 	}
 }
 
+// An alert does not fire at just its factor: computed as (bad/total)/(1-Objective), the one of 5.6 would, by a rounding error.
+func TestBurnIsExactAtTheFactor(t *testing.T) {
+	for _, c := range []struct {
+		objective, factor float64
+		bad               uint64 // of 10000 events, at which the factor is reached
+	}{{0.999, 14.4, 144}, {0.999, 6, 60}, {0.99, 13.44, 1344}, {0.99, 2.8, 280}, {0.95, 5.6, 2800}, {0.9, 3, 3000}} {
+		s := must(NewSLO(SLOConfig{Objective: c.objective, Alerts: []BurnAlert{}}))
+		for n := range uint64(200) {
+			n++
+			require.Equal(t, c.factor, s.burn(tries{total: 10_000 * n, bad: c.bad * n})) //nolint:testifylint // exact
+			require.Greater(t, s.burn(tries{total: 10_000 * n, bad: c.bad*n + 1}), c.factor)
+		}
+	}
+}
+
 // A burst that the long window hardly sees wakes nobody.
 func TestShortBurstDoesNotFire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,7 +44,7 @@ func (s Snapshot) Quantile(q float64) float64 {
 	rank := math.Ceil(q * float64(s.Count))
 	passed := uint64(0)
 	for _, t := range s.tally {
-		passed += t.n
+		passed = saturatingAdd(passed, t.n)
 		if float64(passed) >= rank {
 			return s.layout.answer(t.slot)
 		}
@@ -61,7 +61,7 @@ func (s Snapshot) Buckets() iter.Seq2[float64, uint64] {
 		if s.layout != nil {
 			for i, bound := range s.layout.bounds {
 				for len(rest) > 0 && rest[0].slot <= s.layout.boundSlot[i] {
-					passed += rest[0].n
+					passed = saturatingAdd(passed, rest[0].n)
 					rest = rest[1:]
 				}
 				if !yield(bound, passed) {
@@ -70,7 +70,7 @@ func (s Snapshot) Buckets() iter.Seq2[float64, uint64] {
 			}
 		}
 		for _, t := range rest {
-			passed += t.n
+			passed = saturatingAdd(passed, t.n)
 		}
 		yield(math.Inf(1), passed)
 	}

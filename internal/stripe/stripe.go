@@ -86,8 +86,8 @@ const probeMask = 63
 // Inc adds 1.
 //
 // An add is a plain fetch-and-add, which cannot fail and so cannot tell that
-// somebody else is there; a compare-and-swap could, and costs a third more. One
-// add in 64 looks.
+// somebody else is there; a compare-and-swap could, but is the slower
+// instruction. One add in 64 looks.
 func (u *Uint64) Inc() {
 	if c := u.cells.Load(); c != nil || u.base.Add(1)&probeMask == 0 {
 		u.addSlow(c, 1)

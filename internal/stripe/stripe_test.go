@@ -77,7 +77,7 @@ func TestCellsCount(t *testing.T) {
 	assert.Equal(t, uint64(5), u.base.Load(), "the base keeps what it counted before")
 }
 
-// When a first cell is lost to somebody else between the reading and the writing, the add goes to the second.
+// The sum goes on from 0 after 2^64-1, whether it is in the base or in the cells.
 func TestWrapAround(t *testing.T) {
 	var u Uint64
 	u.cells.Store(newCells())

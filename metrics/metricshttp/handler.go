@@ -50,6 +50,7 @@ func Handler(registry *metrics.Registry) http.Handler {
 		panic("metricshttp: nil Registry")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
@@ -59,7 +60,6 @@ func Handler(registry *metrics.Registry) http.Handler {
 		if wantsOpenMetrics(r.Header.Values("Accept")) {
 			write, contentType = registry.WriteOpenMetrics, openMetricsType
 		}
-		w.Header().Set("Vary", "Accept")
 		w.Header().Set("Content-Type", contentType)
 		if r.Method == http.MethodGet {
 			_ = write(w)

@@ -91,6 +91,7 @@ func TestMethods(t *testing.T) {
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {
 		w := serve(jobs(t), method)
 		assert.Equal(t, http.StatusMethodNotAllowed, w.Code, method)
+		assert.Equal(t, "Accept", w.Header().Get("Vary"), method)
 		assert.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
 		assert.NotContains(t, w.Body.String(), "jobs")
 	}
