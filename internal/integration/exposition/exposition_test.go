@@ -216,8 +216,7 @@ func TestPromtoolReadsRandomPages(t *testing.T) {
 		check := exec.CommandContext(t.Context(), tool, "check", "metrics")
 		check.Stdin = bytes.NewReader(page)
 		out, err := check.CombinedOutput()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			require.Equal(t, 3, exit.ExitCode(), "%s\n%s", out, page)
 			continue
 		}
