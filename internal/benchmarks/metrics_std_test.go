@@ -19,7 +19,7 @@ var metricsStd = metricsImpl{
 			total: func() float64 { return float64(c.Load()) },
 		}
 	},
-	vec:     func(sets []metricsLabels) metricsLoop { return metricsStdKeyed(sets) },
+	vec:     metricsStdKeyed,
 	strings: metricsStdKeyed[string],
 	ints:    metricsStdKeyed[int],
 }
@@ -64,7 +64,7 @@ var metricsMutex = metricsImpl{
 			total: func() float64 { return float64(c) },
 		}
 	},
-	vec:     func(sets []metricsLabels) metricsLoop { return metricsMutexKeyed(sets) },
+	vec:     metricsMutexKeyed,
 	strings: metricsMutexKeyed[string],
 	ints:    metricsMutexKeyed[int],
 }

@@ -11,6 +11,6 @@ import (
 var ratelimitHTTPRate = ratelimitImpl{
 	name: "httprate",
 	middleware: func(perSecond int) func(http.Handler) http.Handler {
-		return httprate.Limit(perSecond, time.Second, httprate.WithKeyFuncs(httprate.KeyByIP))
+		return httprate.LimitBy(perSecond, time.Second, httprate.KeyByIP)
 	},
 }
