@@ -19,7 +19,7 @@ var metricsStd = metricsImpl{
 			total: func() float64 { return float64(c.Load()) },
 		}
 	},
-	vec:     metricsStdKeyed,
+	vec:     metricsStdKeyed[metricsLabels],
 	strings: metricsStdKeyed[string],
 	ints:    metricsStdKeyed[int],
 }
@@ -64,7 +64,7 @@ var metricsMutex = metricsImpl{
 			total: func() float64 { return float64(c) },
 		}
 	},
-	vec:     metricsMutexKeyed,
+	vec:     metricsMutexKeyed[metricsLabels],
 	strings: metricsMutexKeyed[string],
 	ints:    metricsMutexKeyed[int],
 }
