@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"net"
 	"net/http"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 var ratelimitHTTPRate = ratelimitImpl{
 	name: "httprate",
 	middleware: func(perSecond int) func(http.Handler) http.Handler {
-		return httprate.LimitBy(perSecond, time.Second, httprate.KeyByIP)
+		return httprate.LimitBy(perSecond, time.Second, func(r *http.Request) (string, error) {
+			host, _, err := net.SplitHostPort(r.RemoteAddr)
+			return httprate.CanonicalizeIP(host), err
+		})
 	},
 }
